@@ -1,0 +1,137 @@
+"""The composition root: opens the ports in order, wires the domain between them and the doors, closes in reverse."""
+
+import asyncio
+import fcntl
+import os
+from collections.abc import AsyncIterator, Iterator
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
+from pathlib import Path
+
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from starlette.exceptions import HTTPException
+from starlette.responses import Response
+
+import satchel
+from satchel.blobs.local import LocalBlobStore
+from satchel.config import Settings
+from satchel.errors import Code, SatchelError
+from satchel.events import EventLog
+from satchel.events.memory import MemoryWakeup
+from satchel.files import FileService
+from satchel.graphql.router import router as graphql
+from satchel.http import content, files, guards, health, site
+from satchel.http.docs import docs_routes
+from satchel.metadata import Metadata
+from satchel.sweeper import Sweeper
+
+
+class DataDirectoryInUse(Exception):
+    """Another server runs on the data directory."""
+
+
+@contextmanager
+def locked(directory: Path) -> Iterator[None]:
+    """Hold a directory, made if missing, for this process alone; the lock ends with the process, however it ends."""
+    directory.mkdir(parents=True, exist_ok=True)
+    fd = os.open(directory / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        try:
+            fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise DataDirectoryInUse(f"another server runs on {directory}") from None
+        yield
+    finally:
+        os.close(fd)
+
+
+class Stack:
+    """The opened parts of one server."""
+
+    def __init__(self, settings: Settings) -> None:
+        self.settings = settings
+        self.metadata = Metadata(settings.database)
+        self.blobs = LocalBlobStore(settings.objects)
+        self.events = EventLog(self.metadata, MemoryWakeup(), settings.event_ring_size)
+        self.sweeper = Sweeper(self.metadata, self.blobs, settings)
+        self.files = FileService(
+            self.metadata, self.blobs, settings, changed=self.events.notify, reclaim=self.sweeper.wake
+        )
+
+
+@asynccontextmanager
+async def opened(settings: Settings) -> AsyncIterator[Stack]:
+    """Open everything that serving needs.
+
+    Raises:
+        DataDirectoryInUse: another server has it.
+        OSError: the data directory cannot be made or written to.
+        SatchelError: the database cannot be opened.
+    """
+    async with AsyncExitStack() as exits:
+        exits.enter_context(locked(settings.data_dir))
+        stack = Stack(settings)
+        await stack.metadata.open()
+        exits.push_async_callback(stack.metadata.close)
+        await stack.blobs.open()
+        exits.push_async_callback(stack.blobs.close)
+        await stack.events.open()
+        exits.push_async_callback(stack.events.close)
+        exits.push_async_callback(stack.files.drain)
+        yield stack
+
+
+@asynccontextmanager
+async def working(settings: Settings) -> AsyncIterator[Stack]:
+    """The opened stack with its background work: the sweeper, and the keeping of leases."""
+    async with opened(settings) as stack:
+        tasks = [asyncio.create_task(work) for work in (stack.sweeper.run(), stack.files.renew_leases())]
+        try:
+            yield stack
+        finally:
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
+
+
+def create_app(stack: Stack) -> FastAPI:
+    """The ASGI application over an opened stack."""
+    app = FastAPI(
+        title="Satchel",
+        version=satchel.__version__,
+        summary="Files over plain HTTP. The same files live at /graphql.",
+        docs_url=None,
+        redoc_url=None,
+        exception_handlers={
+            SatchelError: guards.answer_failure,
+            RequestValidationError: _answer_invalid,
+            HTTPException: _answer_http,
+            Exception: guards.answer_unexpected,
+        },
+    )
+    app.state.files, app.state.events = stack.files, stack.events
+    for router in (files.router, content.router, health.router, graphql, site.router):
+        app.include_router(router)
+    docs_routes(app)
+    app.mount("/", site.Assets(directory=site.APP, check_dir=False))
+    app.add_middleware(guards.EarlyAnswers, drain=int(stack.settings.refusal_drain))
+    app.add_middleware(guards.RequestIds)
+    return app
+
+
+async def _answer_invalid(_: Request, error: Exception) -> Response:
+    """FastAPI's own checks of parameters, in our words."""
+    first = error.errors()[0] if isinstance(error, RequestValidationError) else {}
+    where = ".".join(str(place) for place in first.get("loc", ())[1:])
+    return guards.problem(SatchelError(Code.BAD_REQUEST, f"The parameter {where!r}: {first.get('msg', 'invalid')}."))
+
+
+async def _answer_http(_: Request, error: Exception) -> Response:
+    """Starlette's own refusals: no such route, or not with this method."""
+    status = error.status_code if isinstance(error, HTTPException) else 500
+    headers = dict(error.headers or {}) if isinstance(error, HTTPException) else {}
+    if status == 405:
+        return guards.problem(SatchelError(Code.METHOD_NOT_ALLOWED, "Not with this method."), headers)
+    if status == 404:
+        return guards.problem(SatchelError(Code.NOT_FOUND, "There is nothing at this address."))
+    return guards.problem(SatchelError(Code.BAD_REQUEST, "The request cannot be read."), headers)

@@ -1,0 +1,224 @@
+"""Blobs as files of a local directory, durable when committed."""
+
+import asyncio
+import errno
+import os
+from collections.abc import AsyncGenerator, Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import ParamSpec, TypeVar
+
+import structlog
+
+from satchel.blobs import OBJECT_NAME
+from satchel.errors import Code, SatchelError
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+READ_CHUNK = 1024 * 1024
+WRITEBACK_STEP = 8 * 1024 * 1024
+_EARLY_WRITEBACK = hasattr(os, "posix_fadvise")
+_NO_ROOM = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
+
+log = structlog.get_logger(__name__)
+
+
+@contextmanager
+def _translated() -> Iterator[None]:
+    """Turn the system's errors into the table's; the path stays in the log."""
+    try:
+        yield
+    except OSError as error:
+        log.error("store failed", error=str(error))
+        if error.errno in _NO_ROOM:
+            raise SatchelError(Code.INSUFFICIENT_STORAGE, "There is no room left to store the file.") from error
+        raise SatchelError(Code.STORE_UNAVAILABLE, "The blob store failed; try again later.") from error
+
+
+class LocalBlobStore:
+    """The `BlobStore` on one directory, which one process owns at a time.
+
+    All file work runs on the store's own threads, so neither the event loop nor the default pool waits for a disk.
+    """
+
+    def __init__(self, root: Path, threads: int = 16) -> None:
+        self._root = root
+        self._threads = ThreadPoolExecutor(threads, thread_name_prefix="blobs")
+        self._dirfd = -1
+
+    async def open(self) -> None:
+        """Make the directory and hold it open.
+
+        Raises:
+            OSError: it cannot be made or written to.
+        """
+        await self.run(self._open)
+
+    def _open(self) -> None:
+        self._root.mkdir(parents=True, exist_ok=True)
+        self._dirfd = os.open(self._root, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        # All directories are made beforehand, so that a commit has one directory to make durable and not three.
+        with suppress(FileExistsError):
+            os.mkdir("o", dir_fd=self._dirfd)
+        for number in range(256):
+            with suppress(FileExistsError):
+                os.mkdir(f"o/{number:02x}", dir_fd=self._dirfd)
+        for directory in (self._root.parent, self._root, self._root / "o"):
+            _fsync_directory(os.fspath(directory))
+
+    async def close(self) -> None:
+        """Give the directory back."""
+        if self._dirfd >= 0:
+            os.close(self._dirfd)
+            self._dirfd = -1
+        self._threads.shutdown(wait=True)
+
+    async def ping(self) -> None:
+        """Ask the file system for the directory."""
+        with _translated():
+            await self.run(os.stat, "o", dir_fd=self._dirfd)
+
+    async def create(self, name: str) -> "LocalBlobWriter":
+        """Start an object under a new name."""
+        flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+        with _translated():
+            fd = await self._open_object(name, flags)
+        return LocalBlobWriter(self, name, fd)
+
+    async def read(self, name: str, size: int, start: int, length: int) -> AsyncGenerator[bytes, None]:
+        """Open the object, check its size, and give a stream of the asked range."""
+        flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC
+        with _translated():
+            try:
+                fd = await self._open_object(name, flags)
+            except FileNotFoundError:
+                raise _damaged(name, "missing") from None
+            if (found := os.fstat(fd).st_size) != size:
+                os.close(fd)
+                raise _damaged(name, f"{found} bytes, not {size}")
+        return self._chunks(name, fd, start, length)
+
+    async def _chunks(self, name: str, fd: int, start: int, length: int) -> AsyncGenerator[bytes, None]:
+        try:
+            position, stop = start, start + length
+            while position < stop:
+                with _translated():
+                    chunk = await self.run(os.pread, fd, min(READ_CHUNK, stop - position), position)
+                if not chunk:
+                    raise _damaged(name, f"ends at {position}")
+                position += len(chunk)
+                yield chunk
+        finally:
+            os.close(fd)
+
+    async def delete(self, name: str) -> None:
+        """Unlink the object and make that durable; the blocks are freed when the last reader closes."""
+        with _translated():
+            await self.run(self._delete, _checked(name))
+
+    def _delete(self, name: str) -> None:
+        with suppress(FileNotFoundError):
+            os.unlink(name, dir_fd=self._dirfd)
+            self.fsync_parent(name)
+
+    def fsync_parent(self, name: str) -> None:
+        """Make the entry of `name` in its directory durable."""
+        _fsync_directory(os.path.dirname(name), dir_fd=self._dirfd)
+
+    async def _open_object(self, name: str, flags: int) -> int:
+        opened: list[int] = []
+        try:
+            await self.run(lambda: opened.append(os.open(_checked(name), flags, 0o600, dir_fd=self._dirfd)))
+        except asyncio.CancelledError:
+            for fd in opened:
+                os.close(fd)
+            raise
+        return opened[0]
+
+    async def run(self, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+        """Run blocking file work on the store's threads.
+
+        A cancelled caller still waits for its thread to end: a descriptor that a thread writes to must not be
+        closed, and its number taken by another file, under that thread.
+        """
+        future = asyncio.get_running_loop().run_in_executor(self._threads, lambda: function(*args, **kwargs))
+        try:
+            return await asyncio.shield(future)
+        except asyncio.CancelledError:
+            while not future.done():
+                with suppress(asyncio.CancelledError):
+                    await asyncio.wait([future])
+            raise
+
+
+class LocalBlobWriter:
+    """The `BlobWriter` of one file."""
+
+    def __init__(self, store: LocalBlobStore, name: str, fd: int) -> None:
+        self._store = store
+        self._name = name
+        self._fd = fd
+        self._size = 0
+        self._flushed = 0
+
+    async def write(self, buffers: Sequence[memoryview]) -> None:
+        """Append to the file."""
+        with _translated():
+            await self._store.run(self._write, buffers)
+
+    def _write(self, buffers: Sequence[memoryview]) -> None:
+        for buffer in buffers:
+            rest = buffer
+            while rest:
+                written = os.write(self._fd, rest)
+                self._size += written
+                rest = rest[written:]
+        if _EARLY_WRITEBACK and self._size - self._flushed >= WRITEBACK_STEP:
+            # On Linux this starts the writing of dirty pages without waiting for it, so that the disk works while
+            # the network does and the fsync at the end finds little left.
+            # https://man7.org/linux/man-pages/man2/posix_fadvise.2.html
+            os.posix_fadvise(self._fd, self._flushed, self._size - self._flushed, os.POSIX_FADV_DONTNEED)
+            self._flushed = self._size
+
+    async def commit(self) -> None:
+        """Fsync the file, then its directory. A failed fsync may have dropped the dirty pages: it is never tried again."""
+        with _translated():
+            await self._store.run(self._commit)
+
+    def _commit(self) -> None:
+        fd, self._fd = self._fd, -1
+        try:
+            os.fsync(fd)
+        finally:
+            os.close(fd)
+        self._store.fsync_parent(self._name)
+
+    async def abort(self) -> None:
+        """Close and unlink the file."""
+        fd, self._fd = self._fd, -1
+        if fd >= 0:
+            os.close(fd)
+        with suppress(SatchelError):
+            await self._store.delete(self._name)
+
+
+def _checked(name: str) -> str:
+    """Names come from `new_object_name` by way of the database; anything else must not reach the file system."""
+    if not OBJECT_NAME.fullmatch(name):
+        raise ValueError(f"not an object name: {name!r}")
+    return name
+
+
+def _damaged(name: str, what: str) -> SatchelError:
+    log.error("object damaged", object_name=name, found=what)
+    return SatchelError(Code.STORE_INTEGRITY, "The stored bytes of this file are missing or damaged.")
+
+
+def _fsync_directory(path: str, dir_fd: int | None = None) -> None:
+    fd = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC, dir_fd=dir_fd)
+    try:
+        os.fsync(fd)
+    finally:
+        os.close(fd)

@@ -1,0 +1,78 @@
+"""The one table of failures.
+
+Every door answers from it: `extensions.code` in GraphQL, `code` in an RFC 9457 problem document over HTTP. What is
+not in this table reaches a client only as INTERNAL with a request id.
+"""
+
+from dataclasses import dataclass
+from enum import Enum
+
+
+@dataclass(frozen=True)
+class Failure:
+    """One row of the table: an HTTP status, a short title, and for passing faults the seconds to wait."""
+
+    status: int
+    title: str
+    retry_after: int | None = None
+
+
+class Code(Enum):
+    """The codes of all expected failures, with their rows."""
+
+    NOT_FOUND = Failure(404, "No such file")
+    BAD_REQUEST = Failure(400, "The request cannot be read")
+    BAD_MULTIPART = Failure(400, "The multipart body cannot be read")
+    INVALID_FILENAME = Failure(400, "The file name cannot be used")
+    METHOD_NOT_ALLOWED = Failure(405, "The method is not allowed here")
+    NOT_ACCEPTABLE = Failure(406, "None of the accepted media types can be produced")
+    IDEMPOTENCY_CONFLICT = Failure(409, "The idempotency key was used for other content")
+    LEASE_LOST = Failure(409, "The upload was reclaimed before it was complete")
+    CURSOR_EXPIRED = Failure(410, "The cursor is too old")
+    FILE_TOO_LARGE = Failure(413, "The file is too large")
+    PAYLOAD_TOO_LARGE = Failure(413, "The request is too large")
+    UNSUPPORTED_MEDIA_TYPE = Failure(415, "The media type is not supported")
+    HASH_MISMATCH = Failure(422, "The bytes do not match the declared SHA-256")
+    INTERNAL = Failure(500, "Unexpected failure")
+    STORE_INTEGRITY = Failure(502, "The store does not hold what the record says")
+    STORE_UNAVAILABLE = Failure(503, "The blob store does not answer", retry_after=5)
+    DATABASE_UNAVAILABLE = Failure(503, "The database does not answer", retry_after=5)
+    INSUFFICIENT_STORAGE = Failure(507, "There is no room left")
+
+
+class SatchelError(Exception):
+    """An expected failure: a code from the table and one sentence for the client.
+
+    The sentence must be safe to show: no path, no SQL, nothing of another request.
+    """
+
+    def __init__(self, code: Code, detail: str) -> None:
+        super().__init__(detail)
+        self.code = code
+        self.detail = detail
+
+    @property
+    def extensions(self) -> dict[str, object]:
+        """The `extensions` of the GraphQL error that graphql-core makes of this one."""
+        return {"code": self.code.name}
+
+    def problem(self) -> dict[str, object]:
+        """The members of an RFC 9457 problem document."""
+        failure = self.code.value
+        return {
+            "type": "about:blank",
+            "title": failure.title,
+            "status": failure.status,
+            "detail": self.detail,
+            "code": self.code.name,
+        }
+
+    def headers(self) -> dict[str, str]:
+        """The HTTP headers that go with the failure."""
+        retry_after = self.code.value.retry_after
+        return {} if retry_after is None else {"Retry-After": str(retry_after)}
+
+
+def not_found(file_id: object) -> SatchelError:
+    """NOT_FOUND for an id, malformed ones included: an id that is no UUID names no file."""
+    return SatchelError(Code.NOT_FOUND, f"There is no file with the id {str(file_id)[:64]!r}.")

@@ -1,0 +1,96 @@
+"""One GraphQL request: read from JSON and checked before anything runs, and before the first byte of a file is read.
+
+Follows https://graphql.github.io/graphql-over-http/draft/.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import orjson
+from graphql import (
+    GraphQLError,
+    GraphQLSchema,
+    OperationDefinitionNode,
+    OperationType,
+    get_operation_ast,
+    get_variable_values,
+    parse,
+    validate,
+)
+
+from satchel.errors import Code, SatchelError
+
+
+@dataclass
+class Operation:
+    """What a client asks to run."""
+
+    query: str
+    name: str | None = None
+    variables: dict[str, Any] = field(default_factory=dict)
+
+
+class InvalidOperation(Exception):
+    """The request is well formed, but the schema cannot run it; `errors` say why, with their places."""
+
+    def __init__(self, errors: Sequence[GraphQLError]) -> None:
+        super().__init__("invalid operation")
+        self.errors = errors
+
+
+def read_json(text: bytes | str, what: str, code: Code = Code.BAD_REQUEST) -> Any:
+    """JSON in UTF-8. Raises `code`, saying that `what` is not that."""
+    try:
+        return orjson.loads(text)
+    except orjson.JSONDecodeError:
+        raise SatchelError(code, f"{what} is not valid JSON in UTF-8.") from None
+
+
+def read_operation(parameters: object, code: Code = Code.BAD_REQUEST) -> Operation:
+    """The parameters of a request as the specification names them. Raises `code`."""
+    if isinstance(parameters, list):
+        raise SatchelError(code, "Several operations in one request are not supported.")
+    if not isinstance(parameters, dict):
+        raise SatchelError(code, "A GraphQL request is a JSON object with a `query`.")
+    query, name, variables = (parameters.get(key) for key in ("query", "operationName", "variables"))
+    if not isinstance(query, str) or not query:
+        raise SatchelError(code, "The `query` must be a string that is not empty.")
+    if name is not None and not isinstance(name, str):
+        raise SatchelError(code, "The `operationName` must be a string.")
+    if variables is not None and not isinstance(variables, dict):
+        raise SatchelError(code, "The `variables` must be an object.")
+    if not isinstance(parameters.get("extensions") or {}, dict):
+        raise SatchelError(code, "The `extensions` must be an object.")
+    return Operation(query, name or None, variables or {})
+
+
+def check(schema: GraphQLSchema, operation: Operation) -> OperationType:
+    """Parse, validate, choose the operation and coerce its variables; gives its type.
+
+    Raises:
+        InvalidOperation: with all that is wrong.
+    """
+    try:
+        document = parse(operation.query)
+        if errors := validate(schema, document):
+            raise InvalidOperation(errors)
+        chosen = get_operation_ast(document, operation.name)
+        if chosen is None:
+            raise InvalidOperation([GraphQLError(_which(operation.name))])
+        _coerce(schema, chosen, operation.variables)
+    except GraphQLError as error:
+        raise InvalidOperation([error]) from error
+    except RecursionError:
+        raise InvalidOperation([GraphQLError("The operation is nested too deeply.")]) from None
+    return chosen.operation
+
+
+def _which(name: str | None) -> str:
+    return "Name the operation to run." if name is None else f"There is no operation named {name!r}."
+
+
+def _coerce(schema: GraphQLSchema, chosen: OperationDefinitionNode, variables: dict[str, Any]) -> None:
+    coerced = get_variable_values(schema, chosen.variable_definitions or (), variables)
+    if isinstance(coerced, list):
+        raise InvalidOperation(coerced)

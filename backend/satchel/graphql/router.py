@@ -1,0 +1,179 @@
+"""The GraphQL door: POST of JSON or multipart, GET of queries, the playground, and the WebSocket.
+
+Follows https://graphql.github.io/graphql-over-http/draft/ on media types and status codes.
+"""
+
+import uuid
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import orjson
+from fastapi import APIRouter, Request, Response, WebSocket
+from graphql import GraphQLError, OperationType
+
+from satchel.errors import Code, SatchelError
+from satchel.graphql import websocket
+from satchel.graphql.operation import InvalidOperation, Operation, check, read_json, read_operation
+from satchel.graphql.schema import schema
+from satchel.graphql.types import Context
+from satchel.graphql.uploads import read_upload_request
+from satchel.http import body
+from satchel.http.docs import playground_page
+from satchel.http.multipart import MultipartReader
+
+JSON = "application/json"
+GRAPHQL_JSON = "application/graphql-response+json"
+
+router = APIRouter(include_in_schema=False)
+
+
+@router.post("/graphql")
+async def post(request: Request) -> Response:
+    """Run an operation, with or without files."""
+    media_type = _negotiate(request)
+    kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    try:
+        if media_type is None:
+            raise SatchelError(Code.NOT_ACCEPTABLE, f"This endpoint answers with {GRAPHQL_JSON} or {JSON}.")
+        if kind == "multipart/form-data":
+            return await _run_with_files(request, media_type)
+        if kind != JSON:
+            raise SatchelError(Code.UNSUPPORTED_MEDIA_TYPE, f"The body must be {JSON} or multipart/form-data.")
+        limit = int(request.app.state.files.settings.max_json_size)
+        text = await body.read(request.receive, limit, "SATCHEL_MAX_JSON_SIZE")
+        operation = read_operation(read_json(text, "The body"))
+        return await _run(request, operation, media_type, {OperationType.QUERY, OperationType.MUTATION})
+    except SatchelError as error:
+        return _refusal(error, media_type or JSON)
+
+
+@router.api_route("/graphql", methods=["GET", "HEAD"])
+async def get(request: Request) -> Response:
+    """Run a query, or show the playground to a browser."""
+    query = request.query_params
+    if "query" not in query and _wants_page(request):
+        return playground_page()
+    media_type = _negotiate(request)
+    try:
+        if media_type is None:
+            raise SatchelError(Code.NOT_ACCEPTABLE, f"This endpoint answers with {GRAPHQL_JSON} or {JSON}.")
+        parameters: dict[str, Any] = {name: query[name] for name in ("query", "operationName") if name in query}
+        for name in ("variables", "extensions"):
+            if query.get(name):
+                parameters[name] = read_json(query[name], f"The parameter {name!r}")
+        return await _run(request, read_operation(parameters), media_type, {OperationType.QUERY})
+    except SatchelError as error:
+        return _refusal(error, media_type or JSON)
+
+
+@router.websocket("/graphql")
+async def subscribe(socket: WebSocket) -> None:
+    """Run operations over graphql-transport-ws."""
+    state = socket.app.state
+    await websocket.serve(socket, Context(state.files, state.events, uuid.uuid4().hex[:16]), state.files.settings)
+
+
+async def _run(
+    request: Request, operation: Operation, media_type: str, allowed: set[OperationType]
+) -> Response:
+    try:
+        chosen = check(schema._schema, operation)  # noqa: SLF001 - Strawberry offers no other way to the core schema
+    except InvalidOperation as invalid:
+        # In the older media type only a request that is not well formed has another status than 200.
+        return _invalid(invalid, media_type, 400 if media_type == GRAPHQL_JSON else 200)
+    if chosen not in allowed:
+        return _not_allowed(chosen, media_type)
+    return await _execute(request, operation, media_type)
+
+
+async def _run_with_files(request: Request, media_type: str) -> Response:
+    files = request.app.state.files
+
+    def admit(operation: Operation) -> None:
+        if check(schema._schema, operation) is OperationType.SUBSCRIPTION:  # noqa: SLF001 - as above
+            raise InvalidOperation([GraphQLError("A subscription is run over a WebSocket.")])
+
+    reader = MultipartReader(request.headers.get("content-type", ""), body.stream(request.receive))
+    async with files.intake() as intake:
+        try:
+            operation = await read_upload_request(reader, intake, files, admit)
+        except InvalidOperation as invalid:
+            return _invalid(invalid, media_type, 400)  # refused with its body unread: not a result, in any media type
+        return await _execute(request, operation, media_type)
+
+
+async def _execute(request: Request, operation: Operation, media_type: str) -> Response:
+    state = request.app.state
+    result = await schema.execute(
+        operation.query,
+        variable_values=operation.variables,
+        operation_name=operation.name,
+        context_value=Context(state.files, state.events, request.state.request_id),
+    )
+    answer: dict[str, Any] = {"data": result.data}
+    if result.errors:
+        answer["errors"] = [error.formatted for error in result.errors]
+    return _answer(answer, media_type)
+
+
+def _answer(content: Mapping[str, Any], media_type: str, status: int = 200, headers: dict[str, str] | None = None) -> Response:
+    return Response(
+        orjson.dumps(content),
+        status,
+        {"Cache-Control": "no-store", "X-Content-Type-Options": "nosniff", **(headers or {})},
+        media_type=f"{media_type}; charset=utf-8",
+    )
+
+
+def _errors(errors: Sequence[GraphQLError]) -> dict[str, Any]:
+    return {"errors": [{**error.formatted, "extensions": {"code": Code.BAD_REQUEST.name}} for error in errors]}
+
+
+def _invalid(invalid: InvalidOperation, media_type: str, status: int) -> Response:
+    return _answer(_errors(invalid.errors), media_type, status)
+
+
+def _refusal(error: SatchelError, media_type: str) -> Response:
+    """A request that was not run: the table's status in any media type."""
+    content = {"errors": [{"message": error.detail, "extensions": error.extensions}]}
+    return _answer(content, media_type, error.code.value.status, error.headers())
+
+
+def _not_allowed(chosen: OperationType, media_type: str) -> Response:
+    if chosen is OperationType.SUBSCRIPTION:
+        detail = "A subscription is run over a WebSocket (graphql-transport-ws)."
+        return _invalid(InvalidOperation([GraphQLError(detail)]), media_type, 400)
+    detail = "A mutation cannot be run by GET; use POST."
+    content = {"errors": [{"message": detail, "extensions": {"code": Code.METHOD_NOT_ALLOWED.name}}]}
+    return _answer(content, media_type, 405, {"Allow": "POST"})
+
+
+def _accepted(request: Request) -> list[tuple[str, float]]:
+    accepted = []
+    for entry in ",".join(request.headers.getlist("accept")).split(","):
+        media_type, *parameters = (piece.strip().lower() for piece in entry.split(";"))
+        quality = 1.0
+        for parameter in parameters:
+            if parameter.startswith("q="):
+                try:
+                    quality = float(parameter[2:])
+                except ValueError:
+                    quality = 0.0
+        if media_type:
+            accepted.append((media_type, quality))
+    return accepted
+
+
+def _negotiate(request: Request) -> str | None:
+    """The media type of the answer; the older one where the client names none. None: it accepts neither."""
+    best, best_quality = None, 0.0
+    for accepted, quality in _accepted(request) or [("*/*", 1.0)]:
+        for offered in (JSON, GRAPHQL_JSON):
+            if accepted in {offered, "application/*", "*/*"} and quality > best_quality:
+                best, best_quality = offered, quality
+    return best
+
+
+def _wants_page(request: Request) -> bool:
+    accepted = {media_type for media_type, quality in _accepted(request) if quality > 0}
+    return "text/html" in accepted and not accepted & {JSON, GRAPHQL_JSON}

@@ -1,0 +1,135 @@
+"""What stands between the server and the routes: early answers, failures as documents, request ids."""
+
+import asyncio
+import uuid
+from collections.abc import Awaitable, Callable
+
+import orjson
+import structlog
+from starlette.datastructures import MutableHeaders
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from satchel.errors import Code, SatchelError
+
+DRAIN_SECONDS = 5
+
+log = structlog.get_logger(__name__)
+
+
+class EarlyAnswers:
+    """Lets an answer that is sent before the body was read reach its client.
+
+    A server that closes a connection with unread bytes resets it, and the client may never see why. So the answer goes
+    out with `Connection: close`, then a bounded rest of the body is read and dropped, and then the connection ends.
+    https://www.rfc-editor.org/rfc/rfc9112#section-9.6
+    """
+
+    def __init__(self, app: ASGIApp, drain: int) -> None:
+        self._app = app
+        self._drain = drain
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass the request on, watching whether its body was read when the answer ends."""
+        if scope["type"] != "http" or not _has_body(scope):
+            await self._app(scope, receive, send)
+            return
+        unread, closing = True, False
+
+        async def watched_receive() -> Message:
+            nonlocal unread
+            message = await receive()
+            unread = unread and message["type"] == "http.request" and message.get("more_body", False)
+            return message
+
+        async def watched_send(message: Message) -> None:
+            nonlocal closing
+            if message["type"] == "http.response.start" and unread:
+                closing = True
+                MutableHeaders(raw=message["headers"])["connection"] = "close"
+            if closing and message["type"] == "http.response.body" and not message.get("more_body", False):
+                await send({**message, "more_body": True})
+                await self._read_rest(receive)
+                message = {"type": "http.response.body", "body": b"", "more_body": False}
+            await send(message)
+
+        await self._app(scope, watched_receive, watched_send)
+
+    async def _read_rest(self, receive: Receive) -> None:
+        dropped = 0
+        try:
+            async with asyncio.timeout(DRAIN_SECONDS):
+                while dropped < self._drain:
+                    message = await receive()
+                    dropped += len(message.get("body", b""))
+                    if not message.get("more_body", False):
+                        return
+        except TimeoutError:
+            return
+
+
+def _has_body(scope: Scope) -> bool:
+    return any(
+        name == b"transfer-encoding" or (name == b"content-length" and value != b"0")
+        for name, value in scope["headers"]
+    )
+
+
+class RequestIds:
+    """Gives each request an id, for the log and for what an unexpected failure tells its client."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Bind the id to all that is logged while the request runs, and log how it ended."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        request_id = uuid.uuid4().hex[:16]
+        scope.setdefault("state", {})["request_id"] = request_id
+        status = 0
+
+        async def watched(message: Message) -> None:
+            nonlocal status
+            if message["type"] == "http.response.start":
+                status = message["status"]
+            await send(message)
+
+        with structlog.contextvars.bound_contextvars(request_id=request_id):
+            try:
+                await self._app(scope, receive, watched)
+            finally:
+                log.debug("request", method=scope["method"], path=scope["path"], status=status)
+
+
+def internal(request_id: str) -> SatchelError:
+    """INTERNAL: the request id, and nothing else."""
+    return SatchelError(Code.INTERNAL, f"Something failed unexpectedly; the log tells more under {request_id}.")
+
+
+def problem(error: SatchelError, headers: dict[str, str] | None = None) -> Response:
+    """A failure as an RFC 9457 problem document."""
+    return Response(
+        orjson.dumps(error.problem()),
+        error.code.value.status,
+        {**error.headers(), **(headers or {}), "Cache-Control": "no-store"},
+        media_type="application/problem+json",
+    )
+
+
+async def answer_failure(_: Request, error: Exception) -> Response:
+    """FastAPI's handler of SatchelError."""
+    if not isinstance(error, SatchelError):
+        raise error
+    return problem(error)
+
+
+async def answer_unexpected(request: Request, error: Exception) -> Response:
+    """FastAPI's handler of all other exceptions; Starlette raises them again for the server's log."""
+    log.error("unexpected failure", path=request.url.path, exc_info=error)
+    return problem(internal(request.state.request_id))
+
+
+ExceptionHandler = Callable[[Request, Exception], Awaitable[Response]]

@@ -1,0 +1,52 @@
+"""The file manager: the page at `/` and the assets that its build made."""
+
+from pathlib import Path
+
+from fastapi import APIRouter
+from starlette.responses import FileResponse, PlainTextResponse, Response
+from starlette.staticfiles import StaticFiles
+from starlette.types import Scope
+
+APP = Path(__file__).parent.parent / "static" / "app"
+
+_CSP = "; ".join(
+    (
+        "default-src 'self'",
+        "img-src 'self' blob: data:",
+        "style-src 'self' 'unsafe-inline'",
+        "connect-src 'self' ws: wss:",
+        "object-src 'none'",
+        "base-uri 'none'",
+        "form-action 'none'",
+        "frame-ancestors 'self'",
+    )
+)
+_HEADERS = {
+    "Content-Security-Policy": _CSP,
+    "X-Content-Type-Options": "nosniff",
+    "Referrer-Policy": "no-referrer",
+    "Cache-Control": "no-cache",
+}
+
+router = APIRouter(include_in_schema=False)
+
+
+@router.api_route("/", methods=["GET", "HEAD"])
+async def file_manager() -> Response:
+    """The page; without a build, a line that says how to make one."""
+    page = APP / "index.html"
+    if not page.is_file():
+        return PlainTextResponse("The file manager is not built; run `make run`.\n", 404, _HEADERS)
+    return FileResponse(page, headers=_HEADERS)
+
+
+class Assets(StaticFiles):
+    """Files whose names hold a hash of their content may be kept for ever; the others are asked for again."""
+
+    async def get_response(self, path: str, scope: Scope) -> Response:
+        """Serve one file of the build."""
+        response = await super().get_response(path, scope)
+        forever = path.startswith("assets/") and response.status_code == 200
+        response.headers["Cache-Control"] = "public, max-age=31536000, immutable" if forever else "no-cache"
+        response.headers["X-Content-Type-Options"] = "nosniff"
+        return response

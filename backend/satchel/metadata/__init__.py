@@ -1,0 +1,31 @@
+"""Files, uploads, garbage and events as rows: all SQL is behind `Metadata`."""
+
+from .database import Metadata
+from .records import (
+    Event,
+    EventKind,
+    FileFilter,
+    FileKind,
+    FileOrder,
+    FilePage,
+    FileRecord,
+    Position,
+    Publication,
+    Published,
+    StorageUsage,
+)
+
+__all__ = [
+    "Event",
+    "EventKind",
+    "FileFilter",
+    "FileKind",
+    "FileOrder",
+    "FilePage",
+    "FileRecord",
+    "Metadata",
+    "Position",
+    "Publication",
+    "Published",
+    "StorageUsage",
+]

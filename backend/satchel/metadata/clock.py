@@ -1,0 +1,87 @@
+"""Time as the database keeps it: the only clock that all instances share."""
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from sqlalchemy import BigInteger, DateTime, Dialect, Interval, literal
+from sqlalchemy.ext.compiler import compiles
+from sqlalchemy.sql.compiler import SQLCompiler
+from sqlalchemy.sql.functions import FunctionElement
+from sqlalchemy.types import TypeDecorator, TypeEngine
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_MICROSECOND = timedelta(microseconds=1)
+
+
+def to_microseconds(moment: datetime) -> int:
+    """Microseconds since 1970 of an aware datetime, exactly."""
+    return (moment - _EPOCH) // _MICROSECOND
+
+
+def from_microseconds(count: int) -> datetime:
+    """The moment in UTC; raises OverflowError beyond the year 9999."""
+    return _EPOCH + count * _MICROSECOND
+
+
+class Moment(TypeDecorator[datetime]):
+    """A point in time, aware and in UTC: timestamptz, or on SQLite a 64-bit integer of microseconds since 1970."""
+
+    impl = DateTime(timezone=True)
+    cache_ok = True
+
+    def load_dialect_impl(self, dialect: Dialect) -> TypeEngine[Any]:
+        """The type that stands in the table."""
+        return dialect.type_descriptor(BigInteger() if dialect.name == "sqlite" else DateTime(timezone=True))
+
+    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> Any:
+        """To the database; a datetime without a zone is a TypeError."""
+        if value is None or dialect.name != "sqlite":
+            return value
+        return to_microseconds(value)
+
+    def process_result_value(self, value: Any, dialect: Dialect) -> datetime | None:
+        """From the database."""
+        if value is None or dialect.name != "sqlite":
+            return value  # type: ignore[no-any-return]
+        return from_microseconds(value)
+
+
+class Duration(TypeDecorator[timedelta]):
+    """A span of time that can be added to a Moment: an interval, or on SQLite microseconds."""
+
+    impl = Interval
+    cache_ok = True
+
+    def load_dialect_impl(self, dialect: Dialect) -> TypeEngine[Any]:
+        """The type that stands in the table."""
+        return dialect.type_descriptor(BigInteger() if dialect.name == "sqlite" else Interval())
+
+    def process_bind_param(self, value: timedelta | None, dialect: Dialect) -> Any:
+        """To the database."""
+        if value is None or dialect.name != "sqlite":
+            return value
+        return value // _MICROSECOND
+
+
+class now(FunctionElement[datetime]):  # noqa: N801 - it reads as the SQL function that it is
+    """The database's clock as a SQL expression, plus an offset that may be negative."""
+
+    type = Moment()
+    name = "now"
+    inherit_cache = True
+
+    def __init__(self, offset: timedelta = timedelta(0)) -> None:
+        super().__init__(literal(offset, Duration()))
+
+
+@compiles(now)
+def _standard(element: now, compiler: SQLCompiler, **kw: Any) -> str:
+    return f"(CURRENT_TIMESTAMP + {compiler.process(element.clauses, **kw)})"
+
+
+@compiles(now, "sqlite")
+def _sqlite(element: now, compiler: SQLCompiler, **kw: Any) -> str:
+    # unixepoch('now', 'subsec') would do, but is younger than the SQLite 3.40 of Debian 12. The clock ticks in
+    # milliseconds; both calls see the same tick, because 'now' stands still within a statement.
+    seconds, millis = "CAST(strftime('%s', 'now') AS INTEGER)", "CAST(substr(strftime('%f', 'now'), 4) AS INTEGER)"
+    return f"({seconds} * 1000000 + {millis} * 1000 + {compiler.process(element.clauses, **kw)})"

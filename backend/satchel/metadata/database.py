@@ -1,0 +1,655 @@
+"""All SQL of Satchel: one class, with the same statements for every database."""
+
+import hashlib
+import re
+from collections.abc import Awaitable, Callable, Collection, Coroutine, Iterable, Mapping, Sequence
+from dataclasses import replace
+from datetime import datetime, timedelta
+from functools import partial, wraps
+from typing import Any, Concatenate, ParamSpec, TypeVar
+from uuid import UUID
+
+import structlog
+from sqlalchemy import (
+    BigInteger,
+    Column,
+    ColumnElement,
+    Row,
+    Select,
+    Table,
+    Tuple,
+    delete,
+    exists,
+    false,
+    func,
+    insert,
+    literal,
+    or_,
+    select,
+    tuple_,
+    union_all,
+    update,
+)
+from sqlalchemy.ext.asyncio import AsyncConnection
+from uuid_utils.compat import uuid7
+
+from satchel.errors import Code, SatchelError, not_found
+
+from . import cursors
+from .clock import from_microseconds, now, to_microseconds
+from .engine import open_database
+from .migrations import upgrade
+from .names import fold, natural_key
+from .records import (
+    Event,
+    EventKind,
+    FileFilter,
+    FileKind,
+    FileOrder,
+    FilePage,
+    FileRecord,
+    Position,
+    Publication,
+    Published,
+    StorageUsage,
+)
+from .tables import blobs, event_log, events, files, garbage, idempotency_keys, uploads
+
+P = ParamSpec("P")
+T = TypeVar("T")
+_Method = Callable[Concatenate["Metadata", AsyncConnection, P], Awaitable[T]]
+_Public = Callable[Concatenate["Metadata", P], Coroutine[Any, Any, T]]
+_Row = Row[*tuple[Any, ...]]
+
+log = structlog.get_logger(__name__)
+
+_NOT_STORABLE = re.compile("[\0\ud800-\udfff]")
+
+MAX_TERM = 4096
+"""Characters of a folded search term. No filename of 255 bytes folds to as many, and LIKE has a limit of its own."""
+
+
+def _reads(method: _Method[P, T]) -> _Public[P, T]:
+    """Give the method a connection that shows one snapshot of the database."""
+
+    @wraps(method)
+    async def run(self: "Metadata", /, *args: P.args, **kwargs: P.kwargs) -> T:
+        return await self._database.reader.run(lambda c: method(self, c, *args, **kwargs))
+
+    return run
+
+
+def _writes(method: _Method[P, T]) -> _Public[P, T]:
+    """Give the method a connection inside a transaction of its own."""
+
+    @wraps(method)
+    async def run(self: "Metadata", /, *args: P.args, **kwargs: P.kwargs) -> T:
+        return await self._database.writer.run(lambda c: method(self, c, *args, **kwargs))
+
+    return run
+
+
+class Metadata:
+    """What is known about files, apart from their bytes.
+
+    Every method is one transaction: all or nothing, and durable when it returns. Cancelling a method that has begun
+    does not stop the transaction. All times are the database's clock. Every method may raise DATABASE_UNAVAILABLE,
+    and those that write INSUFFICIENT_STORAGE.
+    """
+
+    def __init__(self, url: str) -> None:
+        """Prepare for the database of a URL, such as `sqlite:////var/lib/satchel/satchel.db`.
+
+        Raises ValueError where the URL names no database that can be used.
+        """
+        self._database = open_database(url)
+        self._log_id = ""
+
+    async def open(self) -> None:
+        """Connect and bring the tables up to date. The directory of a SQLite file must exist."""
+        try:
+            await self._database.writer.run(lambda c: c.run_sync(upgrade))
+            self._log_id = await self._read_log_id()
+        except BaseException:
+            await self.close()
+            raise
+
+    async def close(self) -> None:
+        """Let the transactions under way end, then close all connections."""
+        await self._database.close()
+
+    @_reads
+    async def ping(self, c: AsyncConnection) -> None:
+        """Return when the database answers."""
+        await c.execute(select(event_log.c.id))
+
+    # Uploads: from the first byte to the file
+
+    @_writes
+    async def begin_upload(self, c: AsyncConnection, object_name: str, lease: timedelta) -> UUID:
+        """Announce an object before its first byte is written, and return the upload's id.
+
+        From here on the object is either renewed, published or abandoned, or swept once the lease has run out.
+        """
+        upload_id = uuid7()
+        await c.execute(insert(uploads).values(id=upload_id, object_name=object_name, lease_until=now(lease)))
+        return upload_id
+
+    @_writes
+    async def renew_uploads(self, c: AsyncConnection, upload_ids: Collection[UUID], lease: timedelta) -> set[UUID]:
+        """Extend the leases to `lease` from now, and return the ids of the uploads that still exist.
+
+        A lease that has run out may be renewed as long as no sweeper took it.
+        """
+        renewal = update(uploads).where(uploads.c.id.in_(upload_ids)).values(lease_until=now(lease))
+        return set((await c.scalars(renewal.returning(uploads.c.id))).all())
+
+    @_writes
+    async def abandon_upload(self, c: AsyncConnection, upload_id: UUID) -> None:
+        """End an upload and make its object garbage at once. An upload that is gone already is fine."""
+        ended = delete(uploads).where(uploads.c.id == upload_id).returning(uploads.c.object_name)
+        await _discard(c, (await c.scalars(ended)).all())
+
+    async def publish(self, publications: Sequence[Publication], *, key_lifetime: timedelta) -> list[Published]:
+        """Turn finished uploads into files, all in one transaction; the results are in the given order.
+
+        The bytes must be durable by now. A blob that is there already is shared, and the object that is not needed
+        becomes garbage. Publications may share an upload: the same bytes, used twice in one request. An idempotency
+        key that was used within its `key_lifetime` gives the file of then, and nothing new happens.
+
+        Raises, and then no upload has ended:
+        LEASE_LOST where a sweeper took an upload, or where bytes said to be published before are gone;
+        IDEMPOTENCY_CONFLICT where a key was used for another filename or other bytes;
+        NOT_FOUND where the file of a key has been deleted since;
+        STORE_INTEGRITY where the same hash is on record with another size.
+        After DATABASE_UNAVAILABLE the files may exist nevertheless, if the database was lost during the commit and
+        could not be asked again: never remove the objects then, leave them to the lease.
+        """
+        work = partial(self._publish, publications=publications, key_lifetime=key_lifetime)
+        return await self._database.writer.run(work, took_place=self._published)
+
+    async def _publish(
+        self, c: AsyncConnection, publications: Sequence[Publication], key_lifetime: timedelta
+    ) -> list[Published]:
+        # Rows are locked in one order everywhere: uploads, keys (sorted), blobs (by hash). No two can deadlock.
+        await _end_uploads(c, publications)
+        own = [uuid7() for _ in publications]
+        ids = await self._claim_keys(c, publications, own, key_lifetime)
+        fresh = {mine: p for p, mine, file_id in zip(publications, own, ids, strict=True) if mine == file_id}
+        held = await self._hold_blobs(c, list(fresh.values()))
+
+        offered = {p.object_name for p in publications if p.upload_id is not None}
+        needed = {blob.object_name for blob in held.values()}
+        await _discard(c, offered - needed)
+
+        moment = (await c.execute(select(now()))).scalar_one()
+        records = {file_id: _new_record(file_id, p, held[p.sha256], moment) for file_id, p in fresh.items()}
+        await _insert(c, files, [_file_row(record, held[record.sha256]) for record in records.values()])
+        await _announce(c, EventKind.UPLOADED, records.values())
+
+        earlier = await c.execute(_select_files(files.c.id.in_(set(ids) - set(fresh))))
+        records |= {row.id: _record(row) for row in earlier}
+        return _outcomes(ids, records, new_objects=offered & needed)
+
+    async def _claim_keys(
+        self, c: AsyncConnection, publications: Sequence[Publication], own: Sequence[UUID], lifetime: timedelta
+    ) -> list[UUID]:
+        """The id of each publication's file: its own, or that of the file its idempotency key stands for."""
+        ids = list(own)
+        keyed = sorted(
+            (_storable(p.idempotency_key), i) for i, p in enumerate(publications) if p.idempotency_key is not None
+        )
+        if not keyed:
+            return ids
+        keys = idempotency_keys.c
+        expired = delete(idempotency_keys).where(keys.key.in_({key for key, _ in keyed}), keys.expires_at <= now())
+        await c.execute(expired)
+        for key, i in keyed:
+            fingerprint = _fingerprint(publications[i])
+            claim = self._database.insert(idempotency_keys).values(
+                key=key, fingerprint=fingerprint, file_id=own[i], expires_at=now(lifetime)
+            )
+            # An update that changes nothing locks the row that is there and returns it.
+            claim = claim.on_conflict_do_update(index_elements=[keys.key], set_={"fingerprint": keys.fingerprint})
+            row = (await c.execute(claim.returning(keys.fingerprint, keys.file_id))).one()
+            if row.fingerprint != fingerprint:
+                detail = "The idempotency key was used before, for another filename or other bytes."
+                raise SatchelError(Code.IDEMPOTENCY_CONFLICT, detail)
+            ids[i] = row.file_id
+        return ids
+
+    async def _hold_blobs(self, c: AsyncConnection, publications: Sequence[Publication]) -> dict[str, _Row]:
+        """The locked blobs of the publications by hash, inserted where they are new."""
+        offers = {p.sha256: p for p in reversed(publications) if p.upload_id is not None}  # the first one counts
+        columns = blobs.c.id, blobs.c.size, blobs.c.object_name
+        held: dict[str, _Row] = {}
+        for sha256 in sorted({p.sha256 for p in publications}):
+            if offer := offers.get(sha256):
+                put = self._database.insert(blobs).values(sha256=sha256, size=offer.size, object_name=offer.object_name)
+                # As above: lock the row that is there and return it.
+                put = put.on_conflict_do_update(index_elements=[blobs.c.sha256], set_={"size": blobs.c.size})
+                held[sha256] = (await c.execute(put.returning(*columns))).one()
+            else:
+                get = select(*columns).where(blobs.c.sha256 == sha256).with_for_update()
+                if (blob := (await c.execute(get)).first()) is None:
+                    raise _lease_lost()
+                held[sha256] = blob
+        if any(held[p.sha256].size != p.size for p in publications):
+            raise SatchelError(Code.STORE_INTEGRITY, "The stored bytes of this hash have another size.")
+        return held
+
+    @_reads
+    async def _published(self, c: AsyncConnection, results: Sequence[Published]) -> bool:
+        """Whether the files are there."""
+        ids = {result.record.id for result in results}
+        return await _count(c, files.c.id.in_(ids)) == len(ids)
+
+    # Files
+
+    @_reads
+    async def file(self, c: AsyncConnection, file_id: UUID) -> FileRecord | None:
+        """The file of an id, or None."""
+        row = (await c.execute(_select_files(files.c.id == file_id))).first()
+        return None if row is None else _record(row)
+
+    @_reads
+    async def list_files(
+        self, c: AsyncConnection, first: int, after: str | None, where: FileFilter, order: FileOrder
+    ) -> FilePage:
+        """The `first` files that match, or of those behind the cursor `after`, which must be of the same order.
+
+        Paging is by key: files that come and go in between neither repeat nor hide others.
+        Raises BAD_REQUEST for a cursor that is malformed or of another order, and for text that no file can hold.
+        """
+        key, descending = _ORDERS[order]
+        query = _select_files(*_conditions(where)).add_columns(key.label("place"))
+        if after is not None:
+            here, there = tuple_(key, files.c.id), _place(after, order)
+            query = query.where(here < there if descending else here > there)
+        query = query.order_by(*(column.desc() if descending else column for column in (key, files.c.id)))
+        rows = (await c.execute(query.limit(first + 1))).all()
+        page = rows[:first]
+        return FilePage(
+            records=[_record(row) for row in page],
+            cursors=[_listing_cursor(order, row.place, row.id) for row in page],
+            has_next=len(rows) > first,
+        )
+
+    @_reads
+    async def count_files(self, c: AsyncConnection, where: FileFilter) -> int:
+        """How many files match. Raises BAD_REQUEST for text that no file can hold."""
+        return await _count(c, *_conditions(where))
+
+    @_reads
+    async def copies(self, c: AsyncConnection, sha256s: Collection[str]) -> dict[str, int]:
+        """How many files share the bytes of each hash; hashes without a file are left out."""
+        query = select(blobs.c.sha256, func.count()).select_from(_FILES).where(blobs.c.sha256.in_(sha256s))
+        return {row[0]: row[1] for row in await c.execute(query.group_by(blobs.c.sha256))}
+
+    @_reads
+    async def usage(self, c: AsyncConnection) -> StorageUsage:
+        """What is stored in total. Counted, not kept: the time grows with the number of files."""
+        (file_count, logical), (blob_count, stored) = [
+            (await c.execute(select(func.count(), func.coalesce(func.sum(size), 0)))).one()
+            for size in (files.c.size, blobs.c.size)
+        ]
+        return StorageUsage(files=file_count, blobs=blob_count, logical_bytes=int(logical), stored_bytes=int(stored))
+
+    @_writes
+    async def rename_file(self, c: AsyncConnection, file_id: UUID, filename: str) -> FileRecord:
+        """Give a file another name and return it. The name that it has already changes nothing.
+
+        Raises NOT_FOUND.
+        """
+        row = (await c.execute(_select_files(files.c.id == file_id).with_for_update(of=files))).first()
+        if row is None:
+            raise not_found(file_id)
+        record = _record(row)
+        if record.filename != filename:
+            record = replace(record, filename=filename)
+            await c.execute(update(files).where(files.c.id == file_id).values(_name_columns(filename)))
+            await _announce(c, EventKind.RENAMED, [record])
+        return record
+
+    @_writes
+    async def delete_files(self, c: AsyncConnection, file_ids: Sequence[UUID], grace: timedelta) -> list[FileRecord]:
+        """Delete files, and return those that were there, each once, in the given order.
+
+        Bytes that no file is left on become garbage, due after the `grace`, for the sake of downloads under way.
+        """
+        # Files and blobs are locked together: nobody publishes on these blobs until it is known whether they stay.
+        query = _select_files(files.c.id.in_(file_ids)).add_columns(files.c.blob_id)
+        rows = (await c.execute(query.order_by(blobs.c.sha256, files.c.id).with_for_update())).all()
+        found = {row.id: _record(row) for row in rows}
+        await c.execute(delete(files).where(files.c.id.in_(found)))
+        unused = delete(blobs).where(
+            blobs.c.id.in_({row.blob_id for row in rows}), ~exists().where(files.c.blob_id == blobs.c.id)
+        )
+        await _discard(c, (await c.scalars(unused.returning(blobs.c.object_name))).all(), grace)
+
+        records = [found[file_id] for file_id in dict.fromkeys(file_ids) if file_id in found]
+        await _announce(c, EventKind.DELETED, records)
+        return records
+
+    # The sweeper
+
+    @_writes
+    async def expire_uploads(self, c: AsyncConnection, limit: int) -> int:
+        """End at most `limit` uploads whose leases have run out, and make their objects garbage. Returns how many."""
+        expired = (
+            select(uploads.c.id)
+            .where(uploads.c.lease_until <= now())
+            .order_by(uploads.c.lease_until)
+            .limit(limit)
+            .with_for_update(skip_locked=True)
+        )
+        ended = delete(uploads).where(uploads.c.id.in_(expired)).returning(uploads.c.object_name)
+        object_names = (await c.scalars(ended)).all()
+        await _discard(c, object_names)
+        return len(object_names)
+
+    @_writes
+    async def claim_garbage(self, c: AsyncConnection, limit: int, claim: timedelta) -> list[str]:
+        """At most `limit` objects to remove from the store now, kept from other sweepers for the time of `claim`.
+
+        Call `forget_garbage` for those that are removed; others come up again when the claim has run out.
+        An object that a blob or an upload names is never returned: its row is dropped, and logged as an error.
+        """
+        due = (
+            select(garbage.c.object_name)
+            .where(
+                garbage.c.not_before <= now(),
+                or_(garbage.c.claimed_until.is_(None), garbage.c.claimed_until <= now()),
+            )
+            .order_by(garbage.c.not_before)
+            .limit(limit)
+            .with_for_update(skip_locked=True)
+        )
+        claimed = update(garbage).where(garbage.c.object_name.in_(due)).values(claimed_until=now(claim))
+        object_names = (await c.scalars(claimed.returning(garbage.c.object_name))).all()
+        named = (select(t.c.object_name).where(t.c.object_name.in_(object_names)) for t in (blobs, uploads))
+        in_use = set((await c.scalars(union_all(*named))).all())
+        if in_use:
+            log.error("garbage names objects that are in use; they are kept", object_names=sorted(in_use))
+            await c.execute(delete(garbage).where(garbage.c.object_name.in_(in_use)))
+        return [name for name in object_names if name not in in_use]
+
+    @_writes
+    async def forget_garbage(self, c: AsyncConnection, object_names: Collection[str]) -> None:
+        """Drop the rows of objects that are no longer in the store."""
+        await c.execute(delete(garbage).where(garbage.c.object_name.in_(object_names)))
+
+    @_writes
+    async def prune_events(self, c: AsyncConnection, max_age: timedelta, max_rows: int) -> int:
+        """Drop events older than `max_age`, and the oldest of more than `max_rows`. Returns how many.
+
+        The horizon moves along: cursors from before it expire.
+        """
+        too_old = _LATEST.where(events.c.created < now(-max_age))
+        too_many = _LATEST.offset(max_rows)
+        ends = [Position(*row) for query in (too_old, too_many) if (row := (await c.execute(query)).first())]
+        if not ends:
+            return 0
+        horizon = max(ends)
+        await c.execute(update(event_log).values(horizon_transaction=horizon.transaction, horizon_id=horizon.id))
+        return (await c.execute(delete(events).where(tuple_(*_POSITION) <= _literal(horizon)))).rowcount
+
+    @_writes
+    async def prune_idempotency_keys(self, c: AsyncConnection) -> int:
+        """Drop the keys whose lifetime is over. Returns how many."""
+        return (await c.execute(delete(idempotency_keys).where(idempotency_keys.c.expires_at <= now()))).rowcount
+
+    # Events
+
+    @_reads
+    async def event_head(self, c: AsyncConnection) -> Position:
+        """The position of the newest event; where nothing has happened yet, the one before the first."""
+        return await _head(c)
+
+    @_reads
+    async def events_after(self, c: AsyncConnection, position: Position, limit: int) -> list[Event]:
+        """At most `limit` events behind the position, in commit order.
+
+        Raises CURSOR_EXPIRED where events behind the position have been pruned, and where the log has never come as
+        far as the position (the database is not the one that it was).
+        """
+        if position < await _horizon(c):
+            raise _cursor_expired()
+        query = select(events).where(tuple_(*_POSITION) > _literal(position)).order_by(*_POSITION).limit(limit)
+        rows = (await c.execute(query)).all()
+        if not rows and position > await _head(c):
+            raise _cursor_expired()
+        return [_event(row) for row in rows]
+
+    def encode_cursor(self, position: Position) -> str:
+        """An opaque cursor for a position in this database's log."""
+        return cursors.pack(self._log_id, *position)
+
+    def decode_cursor(self, cursor: str) -> Position:
+        """The position of a cursor. Whether the log still has what comes behind it, `events_after` tells.
+
+        Raises BAD_REQUEST where the cursor is malformed, and CURSOR_EXPIRED where it is of another log.
+        """
+        log_id, transaction, event_id = cursors.unpack(cursor, str, int, int)
+        if log_id != self._log_id:
+            raise _cursor_expired()
+        return Position(transaction, event_id)
+
+    @_reads
+    async def _read_log_id(self, c: AsyncConnection) -> str:
+        log_id: str = (await c.scalars(select(event_log.c.id))).one()
+        return log_id
+
+
+# Statements and their pieces
+
+_FILES = files.join(blobs)
+_POSITION = (events.c.transaction, events.c.id)
+_LATEST = select(*_POSITION).order_by(*(column.desc() for column in _POSITION)).limit(1)
+
+# The column that an order goes by, before the id, and whether both descend.
+_ORDERS: Mapping[FileOrder, tuple[Column[Any], bool]] = {
+    FileOrder.UPLOAD_DATE_DESC: (files.c.upload_date, True),
+    FileOrder.UPLOAD_DATE_ASC: (files.c.upload_date, False),
+    FileOrder.FILENAME_ASC: (files.c.sort_key, False),
+    FileOrder.FILENAME_DESC: (files.c.sort_key, True),
+    FileOrder.SIZE_DESC: (files.c.size, True),
+    FileOrder.SIZE_ASC: (files.c.size, False),
+}
+
+
+def _select_files(*conditions: ColumnElement[bool]) -> Select[Any]:
+    """The columns of `_record`."""
+    c = files.c
+    columns = (c.id, c.filename, c.content_type, c.kind, c.size, blobs.c.sha256, blobs.c.object_name, c.upload_date)
+    return select(*columns).select_from(_FILES).where(*conditions)
+
+
+def _conditions(where: FileFilter) -> list[ColumnElement[bool]]:
+    c = files.c
+    conditions: list[ColumnElement[bool]] = []
+    if where.search is not None:
+        term = fold(_storable(where.search))
+        conditions.append(c.search_key.contains(term, autoescape=True) if len(term) <= MAX_TERM else false())
+    if where.kind is not None:
+        conditions.append(c.kind == where.kind.value)
+    if where.content_type is not None:
+        conditions.append(c.content_type == _storable(where.content_type))
+    if where.sha256 is not None:
+        # As a value and not as a join, so that the index on blob_id serves the order too.
+        blob_id = select(blobs.c.id).where(blobs.c.sha256 == _storable(where.sha256))
+        conditions.append(c.blob_id == blob_id.scalar_subquery())
+    if where.min_size is not None:
+        conditions.append(c.size >= _storable_size(where.min_size))
+    if where.max_size is not None:
+        conditions.append(c.size <= _storable_size(where.max_size))
+    if where.uploaded_after is not None:
+        conditions.append(c.upload_date >= where.uploaded_after)
+    if where.uploaded_before is not None:
+        conditions.append(c.upload_date < where.uploaded_before)
+    return conditions
+
+
+def _storable(text: str) -> str:
+    if _NOT_STORABLE.search(text):
+        raise SatchelError(Code.BAD_REQUEST, "The text holds a NUL or half a surrogate pair, which is no character.")
+    return text
+
+
+def _storable_size(size: int) -> int:
+    """The nearest size that a database can hold."""
+    return max(-1, min(size, cursors.MAX_INT))
+
+
+def _literal(position: Position) -> Tuple:
+    return tuple_(*(literal(value, BigInteger) for value in position))
+
+
+def _listing_cursor(order: FileOrder, place: Any, file_id: UUID) -> str:
+    return cursors.pack(order.value, to_microseconds(place) if isinstance(place, datetime) else place, str(file_id))
+
+
+def _place(cursor: str, order: FileOrder) -> Tuple:
+    """The key and id in a listing's cursor; raises BAD_REQUEST where it is not of this order."""
+    key, _ = _ORDERS[order]
+    name, place, file_id = cursors.unpack(cursor, str, str if key is files.c.sort_key else int, str)
+    try:
+        value = from_microseconds(place) if key is files.c.upload_date else place
+        row_id = UUID(file_id)
+    except (ValueError, OverflowError):
+        raise cursors.malformed() from None
+    if name != order.value:
+        raise cursors.malformed()
+    return tuple_(literal(value, key.type), literal(row_id, files.c.id.type))
+
+
+async def _insert(
+    c: AsyncConnection, table: Table, rows: Sequence[Mapping[str, object]], **expressions: ColumnElement[Any]
+) -> None:
+    """Insert rows, each with the value of the SQL expressions beside its own."""
+    if rows:
+        await c.execute(insert(table).values(**expressions), rows)
+
+
+async def _count(c: AsyncConnection, *conditions: ColumnElement[bool]) -> int:
+    return (await c.execute(select(func.count()).select_from(files).where(*conditions))).scalar_one()
+
+
+async def _end_uploads(c: AsyncConnection, publications: Iterable[Publication]) -> None:
+    """Delete the uploads' rows. One that a sweeper has taken is not there: this fences off the sweeper."""
+    wanted = {(p.upload_id, p.object_name) for p in publications if p.upload_id is not None}
+    ended = delete(uploads).where(uploads.c.id.in_({upload_id for upload_id, _ in wanted}))
+    rows = await c.execute(ended.returning(uploads.c.id, uploads.c.object_name))
+    if {(row.id, row.object_name) for row in rows} != wanted:
+        raise _lease_lost()
+
+
+async def _discard(c: AsyncConnection, object_names: Collection[str], grace: timedelta = timedelta(0)) -> None:
+    """Make objects garbage, due after the grace."""
+    await _insert(c, garbage, [{"object_name": name} for name in object_names], not_before=now(grace))
+
+
+async def _announce(c: AsyncConnection, kind: EventKind, records: Iterable[FileRecord]) -> None:
+    """Write the events of a change, in its own transaction: there is an event exactly if there is a change."""
+    rows = [{"kind": kind.value, "file_id": record.id, "snapshot": _snapshot(record)} for record in records]
+    await _insert(c, events, rows, created=now())
+
+
+async def _horizon(c: AsyncConnection) -> Position:
+    return Position(*(await c.execute(select(event_log.c.horizon_transaction, event_log.c.horizon_id))).one())
+
+
+async def _head(c: AsyncConnection) -> Position:
+    row = (await c.execute(_LATEST)).first()
+    return await _horizon(c) if row is None else Position(*row)
+
+
+# Between rows and records
+
+
+def _record(row: _Row) -> FileRecord:
+    return FileRecord(
+        id=row.id,
+        filename=row.filename,
+        content_type=row.content_type,
+        kind=FileKind(row.kind),
+        size=row.size,
+        sha256=row.sha256,
+        object_name=row.object_name,
+        upload_date=row.upload_date,
+    )
+
+
+def _new_record(file_id: UUID, publication: Publication, blob: _Row, upload_date: datetime) -> FileRecord:
+    return FileRecord(
+        id=file_id,
+        filename=publication.filename,
+        content_type=publication.content_type,
+        kind=publication.kind,
+        size=publication.size,
+        sha256=publication.sha256,
+        object_name=blob.object_name,
+        upload_date=upload_date,
+    )
+
+
+def _file_row(record: FileRecord, blob: _Row) -> dict[str, object]:
+    return {
+        "id": record.id,
+        "blob_id": blob.id,
+        "content_type": record.content_type,
+        "kind": record.kind.value,
+        "size": record.size,
+        "upload_date": record.upload_date,
+        **_name_columns(record.filename),
+    }
+
+
+def _name_columns(filename: str) -> dict[str, str]:
+    return {"filename": filename, "sort_key": natural_key(filename), "search_key": fold(filename)}
+
+
+def _outcomes(ids: Sequence[UUID], records: Mapping[UUID, FileRecord], new_objects: Collection[str]) -> list[Published]:
+    """The results of a publication: the first file on a new object is the one that brought its bytes."""
+    unseen = set(new_objects)
+    outcomes = []
+    for file_id in ids:
+        record = records.get(file_id)
+        if record is None:
+            raise SatchelError(
+                Code.NOT_FOUND, "The file that was uploaded with this idempotency key has been deleted since."
+            )
+        outcomes.append(Published(record, deduplicated=record.object_name not in unseen))
+        unseen.discard(record.object_name)
+    return outcomes
+
+
+def _snapshot(record: FileRecord) -> dict[str, object]:
+    values = {**vars(record), "id": str(record.id), "kind": record.kind.value}
+    return {**values, "upload_date": to_microseconds(record.upload_date)}
+
+
+def _event(row: _Row) -> Event:
+    snapshot = row.snapshot
+    record = FileRecord(
+        **{
+            **snapshot,
+            "id": UUID(snapshot["id"]),
+            "kind": FileKind(snapshot["kind"]),
+            "upload_date": from_microseconds(snapshot["upload_date"]),
+        }
+    )
+    return Event(Position(row.transaction, row.id), EventKind(row.kind), record)
+
+
+def _fingerprint(publication: Publication) -> str:
+    """Whether two uploads under one key are the same: by filename and bytes."""
+    return hashlib.sha256(f"{publication.sha256} {publication.filename}".encode()).hexdigest()
+
+
+def _lease_lost() -> SatchelError:
+    return SatchelError(Code.LEASE_LOST, "The upload took too long between two parts and was given up; send it again.")
+
+
+def _cursor_expired() -> SatchelError:
+    return SatchelError(Code.CURSOR_EXPIRED, "Events behind the cursor are gone; load the list again.")

@@ -1,0 +1,134 @@
+"""The tables. `migrations/` builds the same; a test holds the two together."""
+
+from typing import Any
+
+from sqlalchemy import (
+    JSON,
+    BigInteger,
+    CheckConstraint,
+    Column,
+    ForeignKey,
+    Index,
+    Integer,
+    MetaData,
+    Table,
+    Text,
+    Uuid,
+    text,
+)
+
+from .clock import Moment
+
+schema = MetaData(
+    naming_convention={
+        "pk": "%(table_name)s_pkey",
+        "uq": "%(table_name)s_%(column_0_N_name)s_key",
+        "ix": "%(table_name)s_%(column_0_N_name)s_idx",
+        "fk": "%(table_name)s_%(column_0_N_name)s_fkey",
+        "ck": "%(table_name)s_%(constraint_name)s_check",
+    }
+)
+
+
+def _sequence() -> Column[int]:
+    """A 64-bit key that counts up. SQLite counts only in a column that is declared INTEGER."""
+    return Column("id", BigInteger().with_variant(Integer, "sqlite"), primary_key=True)
+
+
+def _sorted_text(name: str) -> Column[str]:
+    """Text that is compared by code point in both databases; SQLite does so by default."""
+    return Column(name, Text().with_variant(Text(collation="C"), "postgresql"), nullable=False)
+
+
+def _text(name: str, **options: Any) -> Column[str]:
+    return Column(name, Text, nullable=False, **options)
+
+
+# Unique bytes. There is no reference count: "is there any file?" is asked under the blob's lock.
+blobs = Table(
+    "blobs",
+    schema,
+    _sequence(),
+    _text("sha256", unique=True),
+    Column("size", BigInteger, nullable=False),
+    _text("object_name", unique=True),
+    CheckConstraint("length(sha256) = 64", name="sha256"),
+    CheckConstraint("size >= 0", name="size"),
+)
+
+# What users see. The size is the blob's and never changes; it stands here too so that one index serves a page by size.
+files = Table(
+    "files",
+    schema,
+    Column("id", Uuid, primary_key=True),
+    Column("blob_id", ForeignKey(blobs.c.id), nullable=False),
+    _text("filename"),
+    _text("content_type"),
+    _text("kind"),
+    Column("size", BigInteger, nullable=False),
+    Column("upload_date", Moment, nullable=False),
+    _sorted_text("sort_key"),
+    _text("search_key"),
+    # One per order, alone and behind the kind, which is what people filter by and then page through.
+    Index(None, "upload_date", "id"),
+    Index(None, "sort_key", "id"),
+    Index(None, "size", "id"),
+    Index(None, "kind", "upload_date", "id"),
+    Index(None, "kind", "sort_key", "id"),
+    Index(None, "kind", "size", "id"),
+    # The other filters, in the default order.
+    Index(None, "content_type", "upload_date", "id"),
+    Index(None, "blob_id", "upload_date", "id"),
+)
+
+# Intents: an object that is being written, until its lease runs out.
+uploads = Table(
+    "uploads",
+    schema,
+    Column("id", Uuid, primary_key=True),
+    _text("object_name", unique=True),
+    Column("lease_until", Moment, nullable=False, index=True),
+)
+
+# Objects to remove from the store once `not_before` has passed. A claim keeps other sweepers away while it lasts.
+garbage = Table(
+    "garbage",
+    schema,
+    Column("object_name", Text, primary_key=True),
+    Column("not_before", Moment, nullable=False, index=True),
+    Column("claimed_until", Moment),
+)
+
+# What changed, in commit order: (transaction, id). SQLite has one writer, so there the ids alone are in commit order.
+# AUTOINCREMENT, because an id that was pruned must never come back.
+events = Table(
+    "events",
+    schema,
+    _sequence(),
+    Column("transaction", BigInteger, nullable=False, server_default=text("0")),
+    _text("kind"),
+    Column("file_id", Uuid, nullable=False),
+    Column("snapshot", JSON, nullable=False),
+    Column("created", Moment, nullable=False, index=True),
+    Index(None, "transaction", "id"),
+    sqlite_autoincrement=True,
+)
+
+# One row. The id tells this log from any other; events up to the horizon have been pruned.
+event_log = Table(
+    "event_log",
+    schema,
+    Column("id", Text, primary_key=True),
+    Column("horizon_transaction", BigInteger, nullable=False),
+    Column("horizon_id", BigInteger, nullable=False),
+)
+
+# What clients called their uploads. The file may be gone again, hence no foreign key.
+idempotency_keys = Table(
+    "idempotency_keys",
+    schema,
+    Column("key", Text, primary_key=True),
+    _text("fingerprint"),
+    Column("file_id", Uuid, nullable=False),
+    Column("expires_at", Moment, nullable=False, index=True),
+)

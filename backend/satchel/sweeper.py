@@ -1,0 +1,62 @@
+"""Reclaims what nobody needs: the bytes of uploads that died, of duplicates and of deleted files; old events and keys."""
+
+import asyncio
+from contextlib import suppress
+from datetime import timedelta
+
+import structlog
+
+from satchel.blobs import BlobStore
+from satchel.config import Settings
+from satchel.errors import SatchelError
+from satchel.metadata import Metadata
+
+BATCH = 100
+CLAIM = timedelta(minutes=5)
+
+log = structlog.get_logger(__name__)
+
+
+class Sweeper:
+    """Any number may run over one database: rows are claimed before their objects are touched."""
+
+    def __init__(self, metadata: Metadata, blobs: BlobStore, settings: Settings) -> None:
+        self._metadata = metadata
+        self._blobs = blobs
+        self._settings = settings
+        self._wake = asyncio.Event()
+
+    def wake(self) -> None:
+        """Bytes were given up: sweep now and not at the next interval."""
+        self._wake.set()
+
+    async def run(self) -> None:
+        """Sweep at each interval and each `wake`, until cancelled."""
+        while True:
+            with suppress(TimeoutError):
+                async with asyncio.timeout(self._settings.sweep_interval.total_seconds()):
+                    await self._wake.wait()
+            self._wake.clear()
+            try:
+                await self.sweep()
+            except SatchelError as error:
+                log.warning("sweep failed", code=error.code.name)
+            except Exception:
+                log.exception("sweep failed")
+
+    async def sweep(self) -> int:
+        """Reclaim all that is due; gives the number of objects removed."""
+        while await self._metadata.expire_uploads(BATCH):
+            pass
+        removed = 0
+        while names := await self._metadata.claim_garbage(BATCH, CLAIM):
+            for name in names:
+                # The object goes before its row: a crash between the two leaves a row, and deleting again is harmless.
+                await self._blobs.delete(name)
+            await self._metadata.forget_garbage(names)
+            removed += len(names)
+        await self._metadata.prune_events(self._settings.event_max_age, self._settings.event_max_rows)
+        await self._metadata.prune_idempotency_keys()
+        if removed:
+            log.info("swept", objects=removed)
+        return removed

@@ -1,0 +1,82 @@
+import type { Answer } from "../api/answer";
+import type { StoredFile } from "../api/documents";
+import type { Toasts } from "../ui/toasts.svelte";
+import { words } from "../ui/words";
+import type { FileList } from "./list.svelte";
+
+export interface DeletionPort {
+  send(ids: string[]): Promise<Answer<unknown>>;
+  /** Must outlive the page; no answer is heard. */
+  sendWhileLeaving(ids: string[]): void;
+}
+
+/** The service bounds a request; a longer list goes in several. */
+const AT_ONCE = 100;
+
+/**
+ * Deletes with a way back: the rows go at once, the request goes when the toast does. Files deleted while the toast is
+ * shown join it, so that one Undo brings them all back.
+ */
+export class Deletions {
+  #list: FileList;
+  #toasts: Toasts;
+  #port: DeletionPort;
+  #pending: StoredFile[] = [];
+  #toast: number | undefined;
+
+  constructor(list: FileList, toasts: Toasts, port: DeletionPort) {
+    this.#list = list;
+    this.#toasts = toasts;
+    this.#port = port;
+  }
+
+  delete(file: StoredFile): void {
+    if (this.#pending.some(({ id }) => id === file.id)) return;
+    this.#pending.push(file);
+    this.#list.hide([file]);
+    if (this.#toast !== undefined) this.#toasts.withdraw(this.#toast);
+    this.#toast = this.#toasts.show({
+      text: words.deleted(this.#pending.map(({ filename }) => filename)),
+      action: { label: words.undo, run: () => this.#undo() },
+      expired: () => void this.#commit(),
+    });
+  }
+
+  /** The page goes away: what was deleted stays deleted. */
+  leave(): void {
+    const ids = this.#take().map(({ id }) => id);
+    for (const some of chunks(ids)) this.#port.sendWhileLeaving(some);
+  }
+
+  #undo(): void {
+    this.#list.restore(this.#take().map(({ id }) => id));
+  }
+
+  async #commit(): Promise<void> {
+    for (const files of chunks(this.#take())) {
+      const ids = files.map(({ id }) => id);
+      const { failure } = await this.#port.send(ids);
+      if (failure) {
+        this.#list.restore(ids);
+        const names = files.map(({ filename }) => filename);
+        this.#toasts.show({ tone: "bad", text: words.notDeleted(names, words.failure(failure)) });
+      } else {
+        this.#list.deleted(ids);
+      }
+    }
+  }
+
+  #take(): StoredFile[] {
+    const pending = this.#pending;
+    this.#pending = [];
+    if (this.#toast !== undefined) this.#toasts.withdraw(this.#toast);
+    this.#toast = undefined;
+    return pending;
+  }
+}
+
+function chunks<T>(all: readonly T[]): T[][] {
+  return Array.from({ length: Math.ceil(all.length / AT_ONCE) }, (_, nth) =>
+    all.slice(nth * AT_ONCE, (nth + 1) * AT_ONCE),
+  );
+}

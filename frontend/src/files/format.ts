@@ -1,0 +1,87 @@
+/** How sizes, dates and names are written. Dates take `now` so that they can be redrawn, and tested. */
+import { locale, words } from "../ui/words";
+
+const UNITS = ["KB", "MB", "GB", "TB", "PB"];
+const whole = new Intl.NumberFormat(locale, { maximumFractionDigits: 0 });
+const tenth = new Intl.NumberFormat(locale, { minimumFractionDigits: 1, maximumFractionDigits: 1 });
+
+/** 812 KB, 4.1 MB, 220 MB: in steps of 1024, three figures at most. */
+export function size(bytes: number): string {
+  if (bytes < 1024) return words.bytes(bytes);
+  let value = bytes;
+  let unit = -1;
+  // 1023.6 MB would be written as 1,024 MB, which is 1.0 GB.
+  while (Math.round(value) >= 1024 && unit < UNITS.length - 1) {
+    value /= 1024;
+    unit++;
+  }
+  const figures = unit === 0 || value >= 99.95 ? whole : tenth;
+  return `${figures.format(value)} ${UNITS[unit]}`;
+}
+
+/** "7.4 of 11.9 GB": the unit is written once where both have the same. */
+export function sizeOf(sent: number, all: number): string {
+  const [part, unit] = size(sent).split(" ");
+  const total = size(all);
+  return words.sentOf(total.endsWith(` ${unit}`) ? (part ?? "") : size(sent), total);
+}
+
+export function duration(seconds: number): string {
+  if (seconds < 60) return words.seconds(Math.max(1, Math.round(seconds)));
+  const minutes = Math.round(seconds / 60);
+  return minutes < 60 ? words.minutes(minutes) : words.hours(Math.floor(minutes / 60), minutes % 60);
+}
+
+const timeOfDay = new Intl.DateTimeFormat(locale, { hour: "2-digit", minute: "2-digit", hourCycle: "h23" });
+const dayAndMonth = new Intl.DateTimeFormat(locale, { day: "numeric", month: "short" });
+const fullDay = new Intl.DateTimeFormat(locale, { day: "numeric", month: "short", year: "numeric" });
+const exact = new Intl.DateTimeFormat(locale, { dateStyle: "full", timeStyle: "long" });
+
+/** 2 min ago, 3 h ago, Yesterday, 19 Nov, 19 Nov 2025. A clock that is behind the server's reads "Just now". */
+export function relativeDate(iso: string, now: number): string {
+  const date = new Date(iso);
+  const minutes = Math.floor((now - date.getTime()) / 60_000);
+  if (minutes < 1) return words.justNow;
+  if (minutes < 60) return words.minutesAgo(minutes);
+  const days = daysBetween(date, new Date(now));
+  if (days === 0) return words.hoursAgo(Math.floor(minutes / 60));
+  if (days === 1) return words.yesterday;
+  return (date.getFullYear() === new Date(now).getFullYear() ? dayAndMonth : fullDay).format(date);
+}
+
+/** Today, 14:02 or 19 Nov 2026, 14:02. */
+export function dayAndTime(iso: string, now: number): string {
+  const date = new Date(iso);
+  const days = daysBetween(date, new Date(now));
+  const day = days === 0 ? words.today : days === 1 ? words.yesterday : fullDay.format(date);
+  return words.onDay(day, timeOfDay.format(date));
+}
+
+export const exactDate = (iso: string): string => exact.format(new Date(iso));
+
+function daysBetween(earlier: Date, later: Date): number {
+  const midnight = (date: Date) => Date.UTC(date.getFullYear(), date.getMonth(), date.getDate());
+  return (midnight(later) - midnight(earlier)) / 86_400_000;
+}
+
+const graphemes = new Intl.Segmenter(undefined, { granularity: "grapheme" });
+
+/**
+ * Cuts a name into a head, which may be shortened on the screen, and a tail that stays: the extension and a few letters
+ * before it. Never inside a character, however many code points it has.
+ */
+export function splitName(name: string): [head: string, tail: string] {
+  const characters = Array.from(graphemes.segment(name), ({ segment }) => segment);
+  const dot = characters.lastIndexOf(".");
+  const extension = dot > 0 ? characters.length - dot : 0;
+  // What follows a late dot is an extension; what follows an early one ("v1. The whole story") is prose.
+  const kept = (extension <= 10 ? extension : 0) + 4;
+  if (characters.length <= kept + 4) return [name, ""];
+  return [characters.slice(0, -kept).join(""), characters.slice(-kept).join("")];
+}
+
+/** The letters on a file's tile: its extension where that is short, else its kind. */
+export function tileLabel(filename: string, kind: string): string {
+  const extension = /\.([a-z0-9]{1,4})$/i.exec(filename)?.[1];
+  return (extension ?? { IMAGE: "IMG", VIDEO: "VID", AUDIO: "AUD", TEXT: "TXT", ARCHIVE: "ARC", OTHER: "FILE" }[kind] ?? kind).toUpperCase();
+}

@@ -1,0 +1,350 @@
+import { type Answer, type Failure, isPassing } from "../api/answer";
+import type { FileEvent, FileKind, FileOrder, StorageUsage, StoredFile } from "../api/documents";
+import { belongs, comparator, placeOf } from "./order";
+
+export interface PageWanted {
+  first: number;
+  after: string | null;
+  filter: { search?: string; kind?: FileKind };
+  orderBy: FileOrder;
+  /** True for the first page, which also tells what belongs to the listing as a whole. */
+  head: boolean;
+}
+
+export interface Page {
+  files: {
+    nodes: StoredFile[];
+    pageInfo: { hasNextPage: boolean; endCursor: string | null };
+    totalCount?: number;
+    eventCursor?: string;
+  };
+  storage?: StorageUsage;
+}
+
+export interface ListSource {
+  page(wanted: PageWanted, signal: AbortSignal): Promise<Answer<Page>>;
+  totals(
+    filter: PageWanted["filter"],
+    signal: AbortSignal,
+  ): Promise<Answer<{ files: { totalCount: number }; storage: StorageUsage }>>;
+  /** A listing was read; the events after this cursor are not in it. */
+  listed(eventCursor: string): void;
+}
+
+/** The first page fills a screen quickly; the ones after it are for somebody who scrolls. */
+const FIRST_PAGE = 60;
+const NEXT_PAGE = 100;
+/** How many rows before the end of what is loaded the next page is asked for. */
+const AHEAD = 60;
+const SEARCH_PAUSE = 200;
+const TOTALS_PAUSE = 300;
+const RETRY = 5_000;
+/** How long a row counts as having just arrived: at least until it is drawn. */
+const FRESH = 1_000;
+
+/**
+ * The files of one filter and order: a prefix of the whole listing, read page by page and kept current by events.
+ *
+ * Events are applied by id, so that one which is also in a page, or comes twice, changes nothing. A change that arrives
+ * while a page is on its way wins over what the page says about the same file.
+ */
+export class FileList {
+  rows = $state.raw<readonly StoredFile[]>([]);
+  storage = $state.raw<StorageUsage>();
+  /** `busy`: another listing is on its way and the rows of the last one still stand. */
+  status = $state<"loading" | "busy" | "ready" | "failed">("loading");
+  failure = $state.raw<Failure>();
+  pageFailure = $state.raw<Failure>();
+  /** Rises when the reader asks for another listing: what was scrolled to no longer means anything. */
+  listing = $state(0);
+
+  search = $state("");
+  kind = $state<FileKind>();
+  order = $state<FileOrder>("UPLOAD_DATE_DESC");
+
+  #counted = $state(0);
+  /** Taken out of the rows before the service has been told. */
+  #hidden = $state.raw<ReadonlyMap<string, StoredFile>>(new Map());
+  #endCursor: string | null = null;
+  #hasMore = $state(false);
+  #wanted = 0;
+  #source: ListSource;
+  #loading: AbortController | undefined;
+  #counting: AbortController | undefined;
+  /** The filter and order of the rows; the reader may already have typed another. */
+  #asked: Pick<PageWanted, "filter" | "orderBy"> = { filter: {}, orderBy: "UPLOAD_DATE_DESC" };
+  /** What events said since the page that is on its way was asked for. */
+  #meanwhile: Map<string, StoredFile> | undefined;
+  /** Deleted since the head was read. An id never returns, so no late answer may bring it back. */
+  #gone = new Set<string>();
+  #arrivals = new Set<string>();
+  #timers: Partial<Record<"search" | "totals" | "retry", ReturnType<typeof setTimeout>>> = {};
+
+  constructor(source: ListSource) {
+    this.#source = source;
+  }
+
+  /** All files of this listing, loaded or not. */
+  get total(): number {
+    if (!this.#hasMore) return this.rows.length;
+    const hidden = [...this.#hidden.values()].filter((file) => belongs(file, this.#asked.filter)).length;
+    return Math.max(this.#counted - hidden, this.rows.length + 1);
+  }
+
+  get #filter(): PageWanted["filter"] {
+    const search = this.search.trim();
+    return { ...(search ? { search } : {}), ...(this.kind ? { kind: this.kind } : {}) };
+  }
+
+  get filtered(): boolean {
+    return this.search.trim() !== "" || this.kind !== undefined;
+  }
+
+  find(id: string): StoredFile | undefined {
+    return this.rows.find((row) => row.id === id);
+  }
+
+  /** True for a row that an event has just brought. */
+  isFresh(id: string): boolean {
+    return this.#arrivals.has(id);
+  }
+
+  setSearch(search: string): void {
+    this.search = search;
+    this.#later("search", SEARCH_PAUSE, () => this.#restart());
+  }
+
+  setKind(kind: FileKind | undefined): void {
+    if (kind === this.kind) return;
+    this.kind = kind;
+    this.#restart();
+  }
+
+  setOrder(order: FileOrder): void {
+    if (order === this.order) return;
+    this.order = order;
+    this.#restart();
+  }
+
+  clearFilter(): void {
+    this.search = "";
+    this.kind = undefined;
+    this.#restart();
+  }
+
+  /** Reads the listing anew, from its head. */
+  async reload(): Promise<void> {
+    clearTimeout(this.#timers.search);
+    clearTimeout(this.#timers.retry);
+    if (this.status === "ready") this.status = "busy";
+    this.pageFailure = undefined;
+    this.#asked = { filter: this.#filter, orderBy: this.order };
+    this.#gone.clear();
+    const answer = await this.#read(FIRST_PAGE, null);
+    if (!answer) return;
+    if (answer.failure) {
+      this.failure = answer.failure;
+      this.status = this.status === "busy" ? "ready" : "failed";
+      if (isPassing(answer.failure)) this.#later("retry", RETRY, () => void this.reload());
+      return;
+    }
+    const { files, storage } = answer.data;
+    this.failure = undefined;
+    this.storage = storage;
+    this.#counted = files.totalCount ?? 0;
+    this.#take(answer.data, []);
+    this.status = "ready";
+    if (files.eventCursor) this.#source.listed(files.eventCursor);
+    void this.#fill();
+  }
+
+  /** Tells which rows are looked at: pages are read until `index` is loaded, with some to spare. */
+  want(index: number): void {
+    this.#wanted = index;
+    void this.#fill();
+  }
+
+  /** The reader asks again after a failure. */
+  retry(): void {
+    if (this.status === "failed") this.status = "loading";
+    this.failure = undefined;
+    void this.reload();
+  }
+
+  retryPage(): void {
+    this.pageFailure = undefined;
+    void this.#fill();
+  }
+
+  /** Applies events in their order. The totals are counted by the service, soon after. */
+  apply(events: readonly Pick<FileEvent, "kind" | "fileId" | "file">[]): void {
+    const draft = this.#draft(events.length);
+    for (const { kind, fileId, file } of events) {
+      const id = file?.id ?? fileId;
+      if (!id) continue;
+      if (kind === "DELETED" || !file) {
+        this.#gone.add(id);
+        this.#remove(draft, id);
+      } else {
+        this.#meanwhile?.set(id, file);
+        this.#put(draft, file);
+        if (kind === "UPLOADED" && draft.added.has(id)) this.#arrive(id);
+      }
+    }
+    this.rows = finished(draft);
+    this.#later("totals", TOTALS_PAUSE, () => void this.#count());
+  }
+
+  /** Takes files out of sight, as if they were deleted. */
+  hide(files: readonly StoredFile[]): void {
+    this.#hidden = new Map([...this.#hidden, ...files.map((file) => [file.id, file] as const)]);
+    this.rows = this.rows.filter(({ id }) => !this.#hidden.has(id));
+  }
+
+  /** Puts hidden files back where they belong. */
+  restore(ids: readonly string[]): void {
+    const draft = this.#draft(ids.length);
+    const hidden = new Map(this.#hidden);
+    const back = ids.map((id) => hidden.get(id)).filter((file) => file !== undefined);
+    for (const id of ids) hidden.delete(id);
+    this.#hidden = hidden;
+    for (const file of back) this.#put(draft, file);
+    this.rows = finished(draft);
+  }
+
+  /** The service has deleted them: nothing is left to hide. */
+  deleted(ids: readonly string[]): void {
+    this.#counted -= ids.filter((id) => this.#hidden.has(id)).length;
+    this.apply(ids.map((id) => ({ kind: "DELETED", fileId: id, file: null })));
+  }
+
+  close(): void {
+    this.#loading?.abort();
+    this.#counting?.abort();
+    for (const timer of Object.values(this.#timers)) clearTimeout(timer);
+  }
+
+  #restart(): void {
+    this.listing++;
+    this.#wanted = 0;
+    void this.reload();
+  }
+
+  async #fill(): Promise<void> {
+    while (this.#hasMore && !this.#loading && !this.pageFailure && this.#wanted + AHEAD > this.rows.length) {
+      const answer = await this.#read(NEXT_PAGE, this.#endCursor);
+      if (!answer) return;
+      if (answer.failure) this.pageFailure = answer.failure;
+      else this.#take(answer.data, this.rows);
+    }
+  }
+
+  /** Reads a page; undefined when another listing has taken over in the meantime. */
+  async #read(first: number, after: string | null): Promise<Answer<Page> | undefined> {
+    this.#loading?.abort();
+    const loading = new AbortController();
+    this.#loading = loading;
+    this.#meanwhile = new Map();
+    const answer = await this.#source.page({ first, after, head: after === null, ...this.#asked }, loading.signal);
+    if (loading.signal.aborted) return undefined;
+    this.#loading = undefined;
+    if (answer.failure) this.#meanwhile = undefined;
+    return answer;
+  }
+
+  #take({ files }: Page, before: readonly StoredFile[]): void {
+    const known = new Set(before.map(({ id }) => id));
+    const added = files.nodes.filter(({ id }) => !known.has(id) && !this.#gone.has(id) && !this.#hidden.has(id));
+    this.#endCursor = files.pageInfo.endCursor;
+    this.#hasMore = files.pageInfo.hasNextPage;
+    this.rows = [...before, ...added];
+    const meanwhile = [...(this.#meanwhile?.values() ?? [])];
+    this.#meanwhile = undefined;
+    const draft = this.#draft(meanwhile.length);
+    for (const file of meanwhile) this.#put(draft, file);
+    this.rows = finished(draft);
+  }
+
+  #draft(changes: number): Draft {
+    const rows = [...this.rows];
+    // Looking for many ids costs less in a set; looking for a few costs less than making one.
+    const known = changes > 20 ? new Set(rows.map(({ id }) => id)) : undefined;
+    return { rows, known, added: new Set(), copies: new Map() };
+  }
+
+  /** Brings a file to its place among the rows, if it has one. */
+  #put(draft: Draft, file: StoredFile): void {
+    const { rows } = draft;
+    if (this.#gone.has(file.id)) return;
+    if (this.#hidden.has(file.id)) {
+      this.#hidden = new Map(this.#hidden).set(file.id, file);
+      return;
+    }
+    const at = indexIn(draft, file.id);
+    const [last] = at < 0 ? [] : rows.splice(at, 1);
+    if (!belongs(file, this.#asked.filter)) return;
+    const compare = comparator(this.#asked.orderBy);
+    const place = placeOf(file, rows, compare);
+    // Beyond the last row that is loaded it will come with its page, unless that row is itself and has not moved on.
+    const stays = last && at === rows.length && compare(file, last) <= 0;
+    if (place === rows.length && this.#hasMore && !stays) return;
+    rows.splice(place, 0, file);
+    draft.known?.add(file.id);
+    if (last) return;
+    draft.added.add(file.id);
+    draft.copies.set(file.hash, file.copies);
+  }
+
+  #remove(draft: Draft, id: string): void {
+    if (this.#hidden.has(id)) {
+      const hidden = new Map(this.#hidden);
+      hidden.delete(id);
+      this.#hidden = hidden;
+    }
+    const at = indexIn(draft, id);
+    if (at < 0) return;
+    const [last] = draft.rows.splice(at, 1) as [StoredFile];
+    draft.copies.set(last.hash, (draft.copies.get(last.hash) ?? last.copies) - 1);
+  }
+
+  #arrive(id: string): void {
+    this.#arrivals.add(id);
+    setTimeout(() => this.#arrivals.delete(id), FRESH);
+  }
+
+  async #count(): Promise<void> {
+    this.#counting?.abort();
+    this.#counting = new AbortController();
+    const { data } = await this.#source.totals(this.#asked.filter, this.#counting.signal);
+    if (!data) return;
+    this.#counted = data.files.totalCount;
+    this.storage = data.storage;
+  }
+
+  #later(what: "search" | "totals" | "retry", wait: number, run: () => void): void {
+    clearTimeout(this.#timers[what]);
+    this.#timers[what] = setTimeout(run, wait);
+  }
+}
+
+/** Rows while a batch of changes is applied to them. */
+interface Draft {
+  rows: StoredFile[];
+  known: Set<string> | undefined;
+  added: Set<string>;
+  /** How many files share these bytes now, by hash. */
+  copies: Map<string, number>;
+}
+
+function indexIn({ rows, known }: Draft, id: string): number {
+  return known && !known.has(id) ? -1 : rows.findIndex((row) => row.id === id);
+}
+
+/** The count of copies belongs to the bytes: it changes on every row that shares them. */
+function finished({ rows, copies }: Draft): readonly StoredFile[] {
+  if (copies.size === 0) return rows;
+  return rows.map((row) => {
+    const now = copies.get(row.hash);
+    return now === undefined || now === row.copies ? row : { ...row, copies: now };
+  });
+}

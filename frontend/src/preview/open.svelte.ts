@@ -1,0 +1,99 @@
+import type { Answer, Failure } from "../api/answer";
+import type { FileEvent, StoredFile } from "../api/documents";
+
+export interface OpenFileSource {
+  /** What the list already knows of it. */
+  known(id: string): StoredFile | undefined;
+  fetch(id: string, signal: AbortSignal): Promise<Answer<{ file: StoredFile | null }>>;
+}
+
+/**
+ * The file that the preview shows. The address names it, as `/?file=<id>`, so that a reload or a shared link opens it
+ * again and Back closes it.
+ */
+export class OpenFile {
+  id = $state<string>();
+  file = $state.raw<StoredFile>();
+  /** "missing": nothing was ever found at this id; "gone": it was deleted while it was open. */
+  status = $state<"loading" | "ready" | "missing" | "gone" | "failed">("loading");
+  failure = $state.raw<Failure>();
+
+  #source: OpenFileSource;
+  #loading: AbortController | undefined;
+
+  constructor(source: OpenFileSource) {
+    this.#source = source;
+  }
+
+  /** Follows the address until the returned function is called. */
+  follow(): () => void {
+    const read = () => this.#show(new URLSearchParams(location.search).get("file") ?? undefined);
+    read();
+    addEventListener("popstate", read);
+    return () => {
+      removeEventListener("popstate", read);
+      this.#loading?.abort();
+    };
+  }
+
+  open(id: string): void {
+    if (id === this.id) return;
+    const address = addressOf(id);
+    // One Back closes the preview, however many files were looked at.
+    if (this.id === undefined) history.pushState({ opened: true }, "", address);
+    else history.replaceState(history.state, "", address);
+    this.#show(id);
+  }
+
+  close(): void {
+    if (this.id === undefined) return;
+    if (history.state?.opened) history.back();
+    else history.replaceState(null, "", addressOf());
+    this.#show(undefined);
+  }
+
+  reload(): void {
+    if (this.id !== undefined) void this.#load(this.id);
+  }
+
+  apply(events: readonly Pick<FileEvent, "kind" | "fileId" | "file">[]): void {
+    for (const { kind, fileId, file } of events) {
+      if ((file?.id ?? fileId) === this.id) {
+        if (kind === "DELETED") this.status = "gone";
+        else if (file && this.status !== "gone") this.#found(file);
+      } else if (file && this.file && file.hash === this.file.hash && kind === "UPLOADED") {
+        this.file = { ...this.file, copies: file.copies };
+      }
+    }
+  }
+
+  #show(id: string | undefined): void {
+    if (id === this.id) return;
+    this.#loading?.abort();
+    this.id = id;
+    this.failure = undefined;
+    this.file = id === undefined ? undefined : this.#source.known(id);
+    this.status = this.file ? "ready" : "loading";
+    if (id !== undefined && !this.file) void this.#load(id);
+  }
+
+  async #load(id: string): Promise<void> {
+    this.#loading?.abort();
+    this.#loading = new AbortController();
+    const { signal } = this.#loading;
+    const { data, failure } = await this.#source.fetch(id, signal);
+    if (signal.aborted) return;
+    this.failure = failure;
+    if (data?.file) this.#found(data.file);
+    else if (data || failure?.code === "NOT_FOUND") this.status = this.file ? "gone" : "missing";
+    else if (!this.file) this.status = "failed";
+  }
+
+  #found(file: StoredFile): void {
+    this.file = file;
+    this.status = "ready";
+  }
+}
+
+/** The address of the page with this file open. */
+export const addressOf = (id?: string): string => (id ? `/?file=${encodeURIComponent(id)}` : "/");

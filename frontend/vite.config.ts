@@ -1,0 +1,100 @@
+import { readFileSync } from "node:fs";
+import { fileURLToPath } from "node:url";
+import { gzipSync } from "node:zlib";
+import { svelte } from "@sveltejs/vite-plugin-svelte";
+import type { Rolldown } from "vite";
+import { defineConfig, type Plugin } from "vitest/config";
+
+const here = (path: string) => fileURLToPath(new URL(path, import.meta.url));
+
+/**
+ * Puts src/ui/theme-early.js into the head as a classic script of its own: the theme must be set before the first paint,
+ * and the content security policy allows no inline script.
+ */
+function earlyTheme(): Plugin {
+  const source = here("./src/ui/theme-early.js");
+  let reference: string | undefined;
+  return {
+    name: "satchel:early-theme",
+    buildStart() {
+      if (!this.meta.watchMode) {
+        reference = this.emitFile({ type: "asset", name: "theme.js", source: readFileSync(source, "utf8") });
+      }
+    },
+    transformIndexHtml: {
+      order: "post",
+      handler(_html, context) {
+        const built = context.bundle && reference;
+        const asset = built && Object.values(context.bundle ?? {}).find((each) => each.fileName.includes("theme-"));
+        const src = asset ? `/${asset.fileName}` : "/src/ui/theme-early.js";
+        return [{ tag: "script", attrs: { src }, injectTo: "head-prepend" }];
+      },
+    },
+  };
+}
+
+/** Prints what a first visit downloads, gzipped, and fails the build above the budget. */
+function firstLoad(limit: number): Plugin {
+  return {
+    name: "satchel:first-load",
+    apply: "build",
+    generateBundle(_options, bundle) {
+      const wanted = new Set<string>();
+      const visit = (name: string) => {
+        const chunk = bundle[name];
+        if (wanted.has(name) || chunk?.type !== "chunk") return;
+        wanted.add(name);
+        chunk.imports.forEach(visit);
+        const css = (chunk as Rolldown.OutputChunk & { viteMetadata?: { importedCss: Set<string> } }).viteMetadata;
+        for (const sheet of css?.importedCss ?? []) wanted.add(sheet);
+      };
+      for (const [name, output] of Object.entries(bundle)) {
+        if (output.type === "chunk" && output.isEntry) visit(name);
+        if (name.includes("theme-")) wanted.add(name);
+      }
+      let total = 0;
+      for (const name of wanted) {
+        const output = bundle[name];
+        if (!output) continue;
+        total += gzipSync(output.type === "chunk" ? output.code : output.source, { level: 9 }).length;
+      }
+      const kilobytes = (bytes: number) => `${(bytes / 1024).toFixed(1)} KB`;
+      const summary = `first load ${kilobytes(total)} gzipped in ${wanted.size} files, limit ${kilobytes(limit)}`;
+      if (total > limit) this.error(summary);
+      console.log(`\n${summary}`);
+    },
+  };
+}
+
+const backend = "http://127.0.0.1:8000";
+
+export default defineConfig(({ mode }) => ({
+  root: here("."),
+  base: "/",
+  publicDir: false,
+  plugins: [svelte({ configFile: false, compilerOptions: { runes: true } }), earlyTheme(), firstLoad(100 * 1024)],
+  build: {
+    outDir: here("../backend/satchel/static/app"),
+    emptyOutDir: true,
+    // A data: address in a stylesheet or an icon would be refused by a stricter policy and is never cached.
+    assetsInlineLimit: 0,
+    modulePreload: { polyfill: false },
+    reportCompressedSize: false,
+  },
+  server: {
+    proxy: {
+      "/graphql": { target: backend, ws: true },
+      "/files": backend,
+      "/docs": backend,
+      "/redoc": backend,
+      "/openapi.json": backend,
+      "/healthz": backend,
+    },
+  },
+  // Without it the tests would get Svelte's server build, in which state is not reactive.
+  ...(mode === "test" ? { resolve: { conditions: ["browser"] } } : {}),
+  test: {
+    environment: "node",
+    include: ["src/**/*.test.ts"],
+  },
+}));
