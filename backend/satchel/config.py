@@ -55,9 +55,7 @@ class Settings(BaseSettings):
         timedelta(minutes=5), description="How long deleted bytes stay, for the downloads that run."
     )
     sweep_interval: Seconds = Field(timedelta(seconds=30), description="How often unused bytes are looked for.")
-    idempotency_lifetime: Seconds = Field(
-        timedelta(days=1), description="How long an idempotency key is remembered."
-    )
+    idempotency_lifetime: Seconds = Field(timedelta(days=1), description="How long an idempotency key is remembered.")
     event_max_age: Seconds = Field(timedelta(days=7), description="How long events are kept for resuming clients.")
     event_max_rows: Count = Field(1_000_000, description="How many events are kept for resuming clients.")
     event_ring_size: Count = Field(4096, description="How many recent events are kept in memory.")

@@ -19,7 +19,6 @@ import hashlib
 import re
 from collections.abc import AsyncGenerator, Callable, Coroutine, Sequence
 from contextlib import suppress
-from datetime import timedelta
 from types import TracebackType
 from typing import Any, Self, TypeVar
 from uuid import UUID
@@ -118,9 +117,7 @@ class FileService:
     async def _publish(self, uploads: Sequence["Upload"], idempotency_key: str | None) -> list[Published]:
         async def commit() -> list[Published]:
             publications = [upload.publication(idempotency_key) for upload in uploads]
-            published = await self._metadata.publish(
-                publications, key_lifetime=self.settings.idempotency_lifetime
-            )
+            published = await self._metadata.publish(publications, key_lifetime=self.settings.idempotency_lifetime)
             for upload in uploads:
                 upload.released()
             self._changed()
@@ -157,9 +154,7 @@ class FileService:
             raise not_found(file_id)
         return record
 
-    async def find(
-        self, *, first: int, after: str | None, where: FileFilter, order: FileOrder
-    ) -> FilePage:
+    async def find(self, *, first: int, after: str | None, where: FileFilter, order: FileOrder) -> FilePage:
         """One page of a listing. Raises BAD_REQUEST for a size out of bounds or a cursor of another listing."""
         if not 0 < first <= self.settings.max_page_size:
             raise SatchelError(
@@ -297,7 +292,13 @@ class Upload:
     """
 
     def __init__(
-        self, upload_id: UUID, object_name: str, filename: str, declared_type: str | None, writer: BlobWriter, limit: int
+        self,
+        upload_id: UUID,
+        object_name: str,
+        filename: str,
+        declared_type: str | None,
+        writer: BlobWriter,
+        limit: int,
     ) -> None:
         self.id = upload_id
         self.filename = filename
@@ -378,19 +379,16 @@ class Upload:
         await self._settle()
         if self._lost:
             raise SatchelError(Code.LEASE_LOST, "The upload stood still for too long and was reclaimed; send it again.")
-        self._step = asyncio.create_task(self._store(step))
+        # One contiguous step costs a copy and saves a wait for the interpreter lock, on both threads, for each piece.
+        self._step = asyncio.create_task(self._store(b"".join(step)))
 
     async def _settle(self) -> None:
         if self._step is not None:
             # Shielded, because a thread cannot be stopped: `abort` waits for it before it closes the object.
             await asyncio.shield(self._step)
 
-    async def _store(self, step: list[memoryview]) -> None:
-        await asyncio.gather(asyncio.to_thread(self._hash, step), self._writer.write(step))
-
-    def _hash(self, step: list[memoryview]) -> None:
-        for buffer in step:
-            self._digest.update(buffer)
+    async def _store(self, step: bytes) -> None:
+        await asyncio.gather(asyncio.to_thread(self._digest.update, step), self._writer.write(step))
 
 
 def _parse_id(file_id: str) -> UUID:

@@ -1,4 +1,4 @@
-"""Structured logs: lines for people on a terminal, JSON for machines; control characters of names never get through raw."""
+"""Structured logs: lines for people on a terminal, JSON for machines; control characters never get through raw."""
 
 import logging
 import sys

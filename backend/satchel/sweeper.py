@@ -1,4 +1,4 @@
-"""Reclaims what nobody needs: the bytes of uploads that died, of duplicates and of deleted files; old events and keys."""
+"""Reclaims what nobody needs: bytes of dead uploads, of duplicates and of deleted files; old events and keys."""
 
 import asyncio
 from contextlib import suppress

@@ -2,7 +2,7 @@
 
 import re
 import uuid
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator
 from typing import Protocol
 
 OBJECT_NAME = re.compile(r"o/[0-9a-f]{2}/[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
@@ -17,8 +17,8 @@ def new_object_name() -> str:
 class BlobWriter(Protocol):
     """One object being written, by one task at a time. End it with `commit` or `abort`, exactly once."""
 
-    async def write(self, buffers: Sequence[memoryview]) -> None:
-        """Append the buffers in order; they are not used after the call.
+    async def write(self, data: bytes) -> None:
+        """Append the bytes.
 
         Raises INSUFFICIENT_STORAGE or STORE_UNAVAILABLE; the writer can then only be aborted.
         """

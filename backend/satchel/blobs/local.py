@@ -3,7 +3,7 @@
 import asyncio
 import errno
 import os
-from collections.abc import AsyncGenerator, Callable, Iterator, Sequence
+from collections.abc import AsyncGenerator, Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -163,18 +163,16 @@ class LocalBlobWriter:
         self._size = 0
         self._flushed = 0
 
-    async def write(self, buffers: Sequence[memoryview]) -> None:
+    async def write(self, data: bytes) -> None:
         """Append to the file."""
         with _translated():
-            await self._store.run(self._write, buffers)
+            await self._store.run(self._write, data)
 
-    def _write(self, buffers: Sequence[memoryview]) -> None:
-        for buffer in buffers:
-            rest = buffer
-            while rest:
-                written = os.write(self._fd, rest)
-                self._size += written
-                rest = rest[written:]
+    def _write(self, data: bytes) -> None:
+        rest = memoryview(data)
+        while rest:
+            rest = rest[os.write(self._fd, rest) :]
+        self._size += len(data)
         if _EARLY_WRITEBACK and self._size - self._flushed >= WRITEBACK_STEP:
             # On Linux this starts the writing of dirty pages without waiting for it, so that the disk works while
             # the network does and the fsync at the end finds little left.

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import orjson
+
 from graphql import (
     GraphQLError,
     GraphQLSchema,
@@ -18,7 +19,6 @@ from graphql import (
     parse,
     validate,
 )
-
 from satchel.errors import Code, SatchelError
 
 

@@ -9,8 +9,8 @@ from typing import Any
 
 import orjson
 from fastapi import APIRouter, Request, Response, WebSocket
-from graphql import GraphQLError, OperationType
 
+from graphql import GraphQLError, OperationType
 from satchel.errors import Code, SatchelError
 from satchel.graphql import websocket
 from satchel.graphql.operation import InvalidOperation, Operation, check, read_json, read_operation
@@ -73,9 +73,7 @@ async def subscribe(socket: WebSocket) -> None:
     await websocket.serve(socket, Context(state.files, state.events, uuid.uuid4().hex[:16]), state.files.settings)
 
 
-async def _run(
-    request: Request, operation: Operation, media_type: str, allowed: set[OperationType]
-) -> Response:
+async def _run(request: Request, operation: Operation, media_type: str, allowed: set[OperationType]) -> Response:
     try:
         chosen = check(schema._schema, operation)  # noqa: SLF001 - Strawberry offers no other way to the core schema
     except InvalidOperation as invalid:
@@ -116,7 +114,9 @@ async def _execute(request: Request, operation: Operation, media_type: str) -> R
     return _answer(answer, media_type)
 
 
-def _answer(content: Mapping[str, Any], media_type: str, status: int = 200, headers: dict[str, str] | None = None) -> Response:
+def _answer(
+    content: Mapping[str, Any], media_type: str, status: int = 200, headers: dict[str, str] | None = None
+) -> Response:
     return Response(
         orjson.dumps(content),
         status,

@@ -6,11 +6,11 @@ from typing import Annotated, Any
 
 import strawberry
 import structlog
-from graphql import GraphQLError
 from strawberry.schema.config import StrawberryConfig
 from strawberry.types import Info
 from strawberry.types.execution import ExecutionContext
 
+from graphql import GraphQLError
 from satchel.errors import Code, SatchelError
 from satchel.graphql.scalars import SCALARS, UploadSlot
 from satchel.graphql.types import (

@@ -33,7 +33,9 @@ class Context:
         return [counts.get(one, 0) for one in hashes]
 
 
-@strawberry.enum(description="What an event tells: READY comes first, with the cursor that the subscription starts from.")
+@strawberry.enum(
+    description="What an event tells: READY comes first, with the cursor that the subscription starts from."
+)
 class FileEventKind(Enum):
     """The kinds of `metadata.EventKind`, and READY."""
 

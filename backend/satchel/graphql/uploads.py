@@ -2,8 +2,8 @@
 
 https://github.com/jaydenseric/graphql-multipart-request-spec
 
-The operation is checked when `map` is in, before the first byte of a file is read, and runs when all files are in: so no
-order of parts can deadlock, and a body that turns out to be malformed has changed nothing.
+The operation is checked when `map` is in, before the first byte of a file is read, and runs when all files are in: so
+no order of parts can deadlock, and a body that turns out to be malformed has changed nothing.
 """
 
 from collections.abc import AsyncIterator, Callable

@@ -1,7 +1,264 @@
-from fastapi import APIRouter
+"""The bytes of a file: `GET /files/{id}` shows them where that is safe, `GET /files/{id}/download` saves them.
+
+Conditions and ranges follow RFC 9110, sections 13 and 14. A file's bytes never change under its id, so both its ETag
+(the SHA-256) and its date are strong validators. Only an answer with bytes in it touches the store.
+"""
+
+import asyncio
+import re
+import unicodedata
+from base64 import b64encode
+from collections.abc import AsyncGenerator, Mapping
+from datetime import UTC, datetime
+from email.utils import format_datetime, parsedate_to_datetime
+from typing import Any
+from urllib.parse import quote
+
+import structlog
+from fastapi import APIRouter, Request, Response
+from starlette.datastructures import Headers
+from starlette.types import Receive, Scope, Send
+
+from satchel.errors import SatchelError
+from satchel.files import FileService
+from satchel.http.ranges import Outcome, Part, parse_range
+from satchel.media import inline_type
 from satchel.metadata import FileRecord
-router = APIRouter()
+
+SEND_TIMEOUT = 60
+"""Seconds that a client may take for one chunk before the connection is given up, as in nginx's `send_timeout`."""
+
+# The bytes are a stranger's. The browser takes the type as given, runs nothing in it, gives it an origin of its own
+# and keeps it from other sites; PDF and media viewers work all the same.
+_SAFETY = {
+    "X-Content-Type-Options": "nosniff",
+    "Content-Security-Policy": (
+        "default-src 'none'; style-src 'unsafe-inline'; img-src 'self'; media-src 'self'; sandbox"
+    ),
+    "Cross-Origin-Resource-Policy": "same-origin",
+    "Referrer-Policy": "no-referrer",
+}
+# What a browser may want a file for (Fetch, 2.2.5): to show it, play it or save it, never to run it in a page.
+_DESTINATIONS = {"", "audio", "document", "empty", "frame", "iframe", "image", "track", "video"}
+
+log = structlog.get_logger(__name__)
+
+
 def preview_url(record: FileRecord) -> str | None:
-    return f"/files/{record.id}"
+    """Where the file is shown in place, relative to the server's root; None where only a download is safe."""
+    return f"/files/{record.id}" if inline_type(record.content_type) else None
+
+
 def download_url(record: FileRecord) -> str:
+    """Where the file is saved from, relative to the server's root."""
     return f"/files/{record.id}/download"
+
+
+# --- routes -----------------------------------------------------------------------------------------------------------
+
+router = APIRouter(tags=["files"])
+
+
+def _described(whole: str) -> dict[int | str, dict[str, Any]]:
+    binary = {"*/*": {"schema": {"type": "string", "format": "binary"}}}
+    return {
+        200: {"description": whole, "content": binary},
+        206: {"description": "The part that `Range` asks for.", "content": binary},
+        304: {"description": "The client's copy is current (`If-None-Match`, `If-Modified-Since`)."},
+        403: {"description": "A page wants to run the file, or another site to frame it."},
+        404: {"description": "There is no such file."},
+        412: {"description": "The file is not the one meant (`If-Match`, `If-Unmodified-Since`)."},
+        416: {"description": "`Range` lies outside the file; `Content-Range` tells its size."},
+        502: {"description": "The store does not hold the bytes."},
+        503: {"description": "Database or store do not answer."},
+    }
+
+
+@router.head("/files/{file_id}", include_in_schema=False)
+@router.get(
+    "/files/{file_id}",
+    response_class=Response,
+    responses=_described("The bytes: inline where a browser can show them safely, else as an attachment."),
+)
+async def preview_file(request: Request, file_id: str) -> Response:
+    """Show a file, or a part of it."""
+    files: FileService = request.app.state.files
+    record = await files.get(file_id)
+    return await _answer(request, files, record, inline_type(record.content_type))
+
+
+@router.head("/files/{file_id}/download", include_in_schema=False)
+@router.get(
+    "/files/{file_id}/download",
+    response_class=Response,
+    responses=_described("The bytes, as an attachment under the file's name."),
+)
+async def download_file(request: Request, file_id: str) -> Response:
+    """Download a file, or a part of it."""
+    files: FileService = request.app.state.files
+    return await _answer(request, files, await files.get(file_id), shown_as=None)
+
+
+async def _answer(request: Request, files: FileService, record: FileRecord, shown_as: str | None) -> Response:
+    if _misused(request.headers):
+        return Response(status_code=403, headers=_SAFETY)
+    etag, modified = f'"{record.sha256}"', record.upload_date.astimezone(UTC).replace(microsecond=0)
+    headers = {
+        **_SAFETY,
+        "ETag": etag,
+        "Last-Modified": format_datetime(modified, usegmt=True),
+        "Cache-Control": "private, no-cache",
+        "Accept-Ranges": "bytes",
+    }
+    if refusal := failed_condition(request.headers, etag, modified):
+        return Response(status_code=refusal, headers=headers)
+
+    part = _requested_part(request, etag, modified, record.size)
+    if part is Outcome.UNSATISFIABLE:
+        return Response(status_code=416, headers={**headers, "Content-Range": f"bytes */{record.size}"})
+    start, stop = part if isinstance(part, Part) else (0, record.size)
+    headers["Content-Type"] = shown_as or record.content_type
+    headers["Content-Disposition"] = content_disposition("inline" if shown_as else "attachment", record.filename)
+    headers["Content-Length"] = str(stop - start)
+    headers["Repr-Digest"] = f"sha-256=:{b64encode(bytes.fromhex(record.sha256)).decode()}:"  # RFC 9530
+    if request.method == "HEAD":
+        return Response(headers=headers)
+    chunks = await files.read(record, start, stop - start)
+    if part is Outcome.WHOLE:
+        return ByteStream(chunks, 200, headers)
+    return ByteStream(chunks, 206, {**headers, "Content-Range": f"bytes {start}-{stop - 1}/{record.size}"})
+
+
+def _misused(headers: Headers) -> bool:
+    """Whether a page wants the file as code or as part of a foreign page. Scripts and apps send no such headers.
+
+    https://www.w3.org/TR/fetch-metadata/
+    """
+    destination = headers.get("sec-fetch-dest", "")
+    framed_elsewhere = destination in {"frame", "iframe"} and headers.get("sec-fetch-site") not in {
+        "same-origin",
+        "none",
+    }
+    return destination not in _DESTINATIONS or framed_elsewhere or "service-worker" in headers
+
+
+# --- conditions -------------------------------------------------------------------------------------------------------
+
+_ENTITY_TAG = re.compile(r'(?:W/)?"[^"]*"')
+
+
+def failed_condition(headers: Headers, etag: str, modified: datetime) -> int | None:
+    """The status that a GET's or HEAD's conditions call for, 304 or 412, or None where they all hold.
+
+    `etag` is strong and quoted, `modified` has whole seconds. The order is that of RFC 9110, 13.2.2.
+    """
+    if (wanted := _field(headers, "if-match")) is not None:
+        if wanted != "*" and etag not in _ENTITY_TAG.findall(wanted):  # strong comparison: a weak tag never matches
+            return 412
+    elif (limit := _date(headers, "if-unmodified-since")) and modified > limit:
+        return 412
+    if (known := _field(headers, "if-none-match")) is not None:
+        weak = {tag.removeprefix("W/") for tag in _ENTITY_TAG.findall(known)}
+        return 304 if known == "*" or etag in weak else None
+    since = _date(headers, "if-modified-since")
+    return 304 if since and modified <= since else None
+
+
+def _requested_part(request: Request, etag: str, modified: datetime, size: int) -> Part | Outcome:
+    """The range to answer with; `Range` has a meaning with GET only, and only while `If-Range` holds."""
+    asked = _field(request.headers, "range")
+    if asked is None or request.method != "GET":
+        return Outcome.WHOLE
+    condition = _field(request.headers, "if-range")
+    if condition is not None and condition != etag and _date(request.headers, "if-range") != modified:
+        return Outcome.WHOLE
+    return parse_range(asked, size)
+
+
+def _field(headers: Headers, name: str) -> str | None:
+    """A field's value; one that was sent in several lines means the same as their list (RFC 9110, 5.3)."""
+    lines = headers.getlist(name)
+    return ", ".join(lines).strip() if lines else None
+
+
+def _date(headers: Headers, name: str) -> datetime | None:
+    """A field's HTTP-date in any of the three formats, or None where it is missing or none of them."""
+    try:
+        date = parsedate_to_datetime(headers.get(name, ""))
+    except (ValueError, OverflowError):
+        return None
+    return date if date.tzinfo else date.replace(tzinfo=UTC)
+
+
+# --- names ------------------------------------------------------------------------------------------------------------
+
+_ATTR_CHARS = "!#$&+-.^_`|~"  # RFC 8187, 3.2.1, besides letters and digits
+
+
+def content_disposition(disposition: str, filename: str) -> str:
+    """A `Content-Disposition` in ASCII that keeps any name (RFC 6266), with a name for clients that know ASCII only.
+
+    `filename*` comes too where the name is not plain; a `%` is not, because some clients decode it (RFC 6266, D).
+    """
+    decomposed = unicodedata.normalize("NFKD", filename).encode("ascii", "ignore").decode()
+    fallback = re.sub(r'[\x00-\x1f\x7f"\\/%]', "_", decomposed).strip()
+    if not fallback or (fallback.startswith(".") and not filename.startswith(".")):
+        fallback = f"file{fallback}"
+    plain = f'{disposition}; filename="{fallback}"'
+    if fallback == filename:
+        return plain
+    return f"{plain}; filename*=UTF-8''{quote(filename.encode('utf-8', 'replace'), safe=_ATTR_CHARS)}"
+
+
+# --- bytes ------------------------------------------------------------------------------------------------------------
+
+
+class ByteStream(Response):
+    """A response whose body is a stream of chunks, of as many bytes as its Content-Length says.
+
+    The stream is closed however the response ends. A failure of the store before the first chunk is raised; after it,
+    the connection breaks off short of the Content-Length, which is the only way left to tell the client.
+    """
+
+    def __init__(self, chunks: AsyncGenerator[bytes, None], status_code: int, headers: Mapping[str, str]) -> None:
+        self.status_code = status_code
+        self.background = None
+        self.init_headers(headers)
+        self._chunks = chunks
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:  # noqa: ARG002 (ASGI's signature)
+        """Send it all, or as much as the client stays for."""
+        try:
+            # Before anything is sent, so that a store that fails here still has a status to answer with; and awaited,
+            # because a generator that never ran would skip its cleanup when closed.
+            first = await self._next()
+            await send({"type": "http.response.start", "status": self.status_code, "headers": self.raw_headers})
+            await self._send_body(first, receive, send)
+        finally:
+            await self._chunks.aclose()
+
+    async def _send_body(self, chunk: bytes, receive: Receive, send: Send) -> None:
+        client_left = asyncio.create_task(_disconnection(receive))
+        try:
+            # A server hands a chunk to its transport and waits, when it gets the next one, until that has drained: so
+            # this plain loop reads one chunk while the one before is on its way, and holds two at most.
+            while chunk and not client_left.done():
+                async with asyncio.timeout(SEND_TIMEOUT):
+                    await send({"type": "http.response.body", "body": chunk, "more_body": True})
+                chunk = await self._next()
+            if not client_left.done():
+                await send({"type": "http.response.body", "body": b"", "more_body": False})
+        except (SatchelError, TimeoutError) as error:
+            # Returning without the last message makes the server close the connection.
+            log.warning("download broken off", reason=str(error) or "the client stopped reading")
+        finally:
+            client_left.cancel()
+
+    async def _next(self) -> bytes:
+        return await anext(self._chunks, b"")
+
+
+async def _disconnection(receive: Receive) -> None:
+    """Return when the client has left; uvicorn drops what is sent after that without a word."""
+    while (await receive())["type"] != "http.disconnect":
+        pass

@@ -15,6 +15,7 @@ from satchel.metadata import FileFilter, FileKind, FileOrder, FileRecord
 
 router = APIRouter(tags=["files"])
 
+
 class Problem(BaseModel):
     """An RFC 9457 problem document: what failed, in one shape for every route."""
 

@@ -262,10 +262,12 @@ class Metadata:
         Raises BAD_REQUEST for a cursor that is malformed or of another order, and for text that no file can hold.
         """
         key, descending = _ORDERS[order]
-        query = _select_files(*_conditions(where)).add_columns(key.label("place"))
+        conditions = _conditions(where)
         if after is not None:
             here, there = tuple_(key, files.c.id), _place(after, order)
-            query = query.where(here < there if descending else here > there)
+            # In front: of several bounds on one column, SQLite enters the index with the first one.
+            conditions.insert(0, here < there if descending else here > there)
+        query = _select_files(*conditions).add_columns(key.label("place"))
         query = query.order_by(*(column.desc() if descending else column for column in (key, files.c.id)))
         rows = (await c.execute(query.limit(first + 1))).all()
         page = rows[:first]

@@ -9,8 +9,8 @@ import {
   Client,
   type CombinedError,
   fetchExchange,
-  type OperationResultSource,
   type OperationResult,
+  type OperationResultSource,
   stringifyDocument,
   type TypedDocumentNode,
 } from "@urql/core";

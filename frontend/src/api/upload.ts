@@ -6,7 +6,7 @@
 import { stringifyDocument } from "@urql/core";
 import { type Answer, failed, failureIn } from "./answer";
 import { ENDPOINT } from "./client";
-import { UploadFile, type UploadedFile } from "./documents";
+import { type UploadedFile, UploadFile } from "./documents";
 
 export interface UploadOptions {
   /** The same key on every attempt for the same file: an attempt whose answer was lost makes no duplicate. */

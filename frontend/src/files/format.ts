@@ -83,5 +83,9 @@ export function splitName(name: string): [head: string, tail: string] {
 /** The letters on a file's tile: its extension where that is short, else its kind. */
 export function tileLabel(filename: string, kind: string): string {
   const extension = /\.([a-z0-9]{1,4})$/i.exec(filename)?.[1];
-  return (extension ?? { IMAGE: "IMG", VIDEO: "VID", AUDIO: "AUD", TEXT: "TXT", ARCHIVE: "ARC", OTHER: "FILE" }[kind] ?? kind).toUpperCase();
+  return (
+    extension ??
+    { IMAGE: "IMG", VIDEO: "VID", AUDIO: "AUD", TEXT: "TXT", ARCHIVE: "ARC", OTHER: "FILE" }[kind] ??
+    kind
+  ).toUpperCase();
 }

@@ -62,6 +62,9 @@ export class FileList {
   kind = $state<FileKind>();
   order = $state<FileOrder>("UPLOAD_DATE_DESC");
 
+  /** Rows that an event brought a moment ago; not reactive, for whoever draws a change of `rows`. */
+  readonly arrivals: Set<string> = new Set();
+
   #counted = $state(0);
   /** Taken out of the rows before the service has been told. */
   #hidden = $state.raw<ReadonlyMap<string, StoredFile>>(new Map());
@@ -77,7 +80,6 @@ export class FileList {
   #meanwhile: Map<string, StoredFile> | undefined;
   /** Deleted since the head was read. An id never returns, so no late answer may bring it back. */
   #gone = new Set<string>();
-  #arrivals = new Set<string>();
   #timers: Partial<Record<"search" | "totals" | "retry", ReturnType<typeof setTimeout>>> = {};
 
   constructor(source: ListSource) {
@@ -102,11 +104,6 @@ export class FileList {
 
   find(id: string): StoredFile | undefined {
     return this.rows.find((row) => row.id === id);
-  }
-
-  /** True for a row that an event has just brought. */
-  isFresh(id: string): boolean {
-    return this.#arrivals.has(id);
   }
 
   setSearch(search: string): void {
@@ -308,8 +305,8 @@ export class FileList {
   }
 
   #arrive(id: string): void {
-    this.#arrivals.add(id);
-    setTimeout(() => this.#arrivals.delete(id), FRESH);
+    this.arrivals.add(id);
+    setTimeout(() => this.arrivals.delete(id), FRESH);
   }
 
   async #count(): Promise<void> {

@@ -13,6 +13,7 @@ export interface FileEventListener {
 const FRAME = 16;
 /** After a refusal that may pass (ms). */
 const RETRY = 3_000;
+const EXPIRED_WITHIN = 1_000;
 
 /**
  * The live events of the service, from a cursor on, with none lost and none twice. The socket opens with the first
@@ -107,7 +108,10 @@ export class LiveEvents {
     this.#isLost();
     if (failure.code === "CURSOR_EXPIRED") {
       this.#cursor = undefined;
-      for (const listener of this.#listeners) listener.expired();
+      // Every open page is told at once, and all would ask for their lists in the same instant.
+      this.#retry = setTimeout(() => {
+        for (const listener of this.#listeners) listener.expired();
+      }, Math.random() * EXPIRED_WITHIN);
     } else {
       this.#retry = setTimeout(() => this.#start(), isPassing(failure) ? RETRY : RETRY * 10);
     }

@@ -3,11 +3,9 @@ import type { FileFilter, FileOrder, StoredFile } from "../api/documents";
 
 type Compare = (a: StoredFile, b: StoredFile) => number;
 
-const names = new Intl.Collator("en", { numeric: true, sensitivity: "base" });
-
 const ascending: Record<string, Compare> = {
   UPLOAD_DATE: (a, b) => compareInstants(a.uploadDate, b.uploadDate),
-  FILENAME: (a, b) => names.compare(a.filename, b.filename),
+  FILENAME: (a, b) => compareText(naturalKey(a.filename), naturalKey(b.filename)),
   SIZE: (a, b) => a.size - b.size,
 };
 
@@ -16,7 +14,7 @@ export function comparator(order: FileOrder): Compare {
   const [, key, direction] = /^(.+)_(ASC|DESC)$/.exec(order) ?? [];
   const compare = ascending[key ?? ""] ?? (() => 0);
   const sign = direction === "DESC" ? -1 : 1;
-  return (a, b) => sign * (compare(a, b) || (a.id < b.id ? -1 : a.id > b.id ? 1 : 0));
+  return (a, b) => sign * (compare(a, b) || compareText(a.id, b.id));
 }
 
 /** The service's instants are finer than a Date's milliseconds, and two uploads may share one of those. */
@@ -30,7 +28,26 @@ export function belongs(file: StoredFile, { search, kind }: Pick<FileFilter, "se
   return (!kind || file.kind === kind) && (!search || folded(file.filename).includes(folded(search)));
 }
 
-const folded = (text: string) => text.normalize("NFC").toLowerCase();
+/** A name without regard to case and compatibility forms, as the service folds it: ß is ss, and I, i, İ and ı are one. */
+function folded(text: string): string {
+  const lower = text.normalize("NFKC").toUpperCase().toLowerCase();
+  return lower.replaceAll("ς", "σ").replaceAll("i\u0307", "i").normalize("NFKC");
+}
+
+/**
+ * The service's natural order as a string: `img2` before `img10`, and accents only where all else is the same. A number
+ * is written behind the count of its digits, a `9` for each full nine of them and then the rest as one digit.
+ */
+function naturalKey(name: string): string {
+  const full = folded(name).normalize("NFD");
+  const letters = full.replace(/\p{Mn}/gu, "").replace(/\d+/g, (run) => {
+    const digits = run.replace(/^0+/, "");
+    return "9".repeat(Math.floor(digits.length / 9)) + (digits.length % 9) + digits;
+  });
+  return `${letters}\x01${full}`;
+}
+
+const compareText = (a: string, b: string) => (a < b ? -1 : a > b ? 1 : 0);
 
 /** Where `file` stands, or would stand, among rows in this order. */
 export function placeOf(file: StoredFile, rows: readonly StoredFile[], compare: Compare): number {

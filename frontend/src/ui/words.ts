@@ -99,7 +99,8 @@ export const words = {
   uploads: "Uploads",
   uploading: (nth: number, all: number) => `Uploading ${integer.format(nth)} of ${integer.format(all)}`,
   uploaded: (n: number) => `${count(n, "upload", "uploads")} finished`,
-  uploadsFailed: (failed: number, all: number) => `${integer.format(failed)} of ${count(all, "upload", "uploads")} failed`,
+  uploadsFailed: (failed: number, all: number) =>
+    `${integer.format(failed)} of ${count(all, "upload", "uploads")} failed`,
   uploadsCancelled: "Uploads cancelled",
   speed: (perSecond: string, left: string | undefined) => (left ? `${perSecond}/s · ${left} left` : `${perSecond}/s`),
   sentOf: (sent: string, size: string) => `${sent} of ${size}`,
@@ -122,9 +123,13 @@ export const words = {
   collapse: "Collapse the uploads",
   expand: "Show the uploads",
   unreadable: (names: string[]) =>
-    names.length === 1 ? `“${names[0]}” could not be read.` : `${count(names.length, "item", "items")} could not be read.`,
+    names.length === 1
+      ? `“${names[0]}” could not be read.`
+      : `${count(names.length, "item", "items")} could not be read.`,
   emptyFolder: (names: string[]) =>
-    names.length === 1 ? `The folder “${names[0]}” is empty.` : `${count(names.length, "folder is", "folders are")} empty.`,
+    names.length === 1
+      ? `The folder “${names[0]}” is empty.`
+      : `${count(names.length, "folder is", "folders are")} empty.`,
   pastedName: (stamp: string, extension: string) => `Pasted ${stamp}.${extension}`,
 
   preview: "Preview",
@@ -149,7 +154,8 @@ export const words = {
   fileFailed: "The file could not be loaded",
   facts: { type: "Type", size: "Size", uploaded: "Uploaded", copies: "Copies", hash: "SHA-256" },
   exactBytes: (n: number) => `(${count(n, "byte", "bytes")})`,
-  sharedBytes: (n: number) => (n === 1 ? "No other file shares these bytes" : `${integer.format(n)} files share these bytes`),
+  sharedBytes: (n: number) =>
+    n === 1 ? "No other file shares these bytes" : `${integer.format(n)} files share these bytes`,
 
   deleted: (names: string[]) =>
     names.length === 1 ? `Deleted “${names[0]}”` : `Deleted ${count(names.length, "file", "files")}`,

@@ -1,0 +1,63 @@
+import type { StoredFile } from "../api/documents";
+
+/** Names of the types that most files are of; the rest is named by its media type. */
+const names: Record<string, string> = {
+  "application/gzip": "gzip archive",
+  "application/json": "JSON document",
+  "application/msword": "Word document",
+  "application/octet-stream": "Binary file",
+  "application/pdf": "PDF document",
+  "application/rtf": "Rich text document",
+  "application/vnd.ms-excel": "Excel workbook",
+  "application/vnd.ms-powerpoint": "PowerPoint presentation",
+  "application/vnd.oasis.opendocument.presentation": "OpenDocument presentation",
+  "application/vnd.oasis.opendocument.spreadsheet": "OpenDocument spreadsheet",
+  "application/vnd.oasis.opendocument.text": "OpenDocument text",
+  "application/vnd.openxmlformats-officedocument.presentationml.presentation": "PowerPoint presentation",
+  "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet": "Excel workbook",
+  "application/vnd.openxmlformats-officedocument.wordprocessingml.document": "Word document",
+  "application/x-7z-compressed": "7-Zip archive",
+  "application/x-bzip2": "bzip2 archive",
+  "application/x-executable": "Executable program",
+  "application/x-rar": "RAR archive",
+  "application/x-tar": "tar archive",
+  "application/x-xz": "xz archive",
+  "application/xml": "XML document",
+  "application/zip": "ZIP archive",
+  "application/zstd": "Zstandard archive",
+  "audio/aac": "AAC audio",
+  "audio/flac": "FLAC audio",
+  "audio/midi": "MIDI music",
+  "audio/mp4": "MPEG-4 audio",
+  "audio/mpeg": "MP3 audio",
+  "audio/ogg": "Ogg audio",
+  "audio/wav": "WAV audio",
+  "audio/x-wav": "WAV audio",
+  "image/avif": "AVIF image",
+  "image/bmp": "BMP image",
+  "image/gif": "GIF image",
+  "image/heic": "HEIC image",
+  "image/jpeg": "JPEG image",
+  "image/png": "PNG image",
+  "image/svg+xml": "SVG drawing",
+  "image/tiff": "TIFF image",
+  "image/webp": "WebP image",
+  "text/css": "Style sheet",
+  "text/csv": "CSV table",
+  "text/html": "HTML document",
+  "text/javascript": "JavaScript code",
+  "text/markdown": "Markdown text",
+  "text/plain": "Plain text",
+  "video/mp4": "MPEG-4 video",
+  "video/mpeg": "MPEG video",
+  "video/quicktime": "QuickTime video",
+  "video/webm": "WebM video",
+  "video/x-matroska": "Matroska video",
+  "video/x-msvideo": "AVI video",
+};
+
+/** "JPEG image" for image/jpeg; the media type itself where there is no plainer word. */
+export function typeName({ contentType }: Pick<StoredFile, "contentType">): string {
+  const essence = (contentType.split(";")[0] ?? "").trim().toLowerCase();
+  return names[essence] ?? essence;
+}

@@ -1,0 +1,92 @@
+"""What most tests start from: the embedded stack in this process, or the real server in another.
+
+`@pytest.mark.settings(max_file_size=1000)` changes settings for one test, in either.
+"""
+
+import os
+
+import httpx
+import pytest
+from hypothesis import HealthCheck
+from hypothesis import settings as hypothesis_settings
+
+from satchel.app import create_app, working
+from satchel.config import Settings
+from server import Server
+
+# No setting of the person who runs the tests reaches them.
+for _name in [name for name in os.environ if name.upper().startswith("SATCHEL_")]:
+    del os.environ[_name]
+
+# No example is timed, and those that failed are printed, not kept in a directory.
+hypothesis_settings.register_profile(
+    "satchel", deadline=None, database=None, print_blob=True, suppress_health_check=[HealthCheck.too_slow]
+)
+hypothesis_settings.load_profile("satchel")
+
+
+def pytest_configure(config):
+    config.addinivalue_line("markers", "settings(**values): settings for this test that differ from the defaults")
+
+
+@pytest.fixture
+def chosen(request):
+    """The settings that the test's marks ask for; the nearest mark wins."""
+    marks = reversed(list(request.node.iter_markers("settings")))
+    return {name: value for mark in marks for name, value in mark.kwargs.items()}
+
+
+@pytest.fixture
+def settings(tmp_path, chosen):
+    """The settings of a new data directory."""
+    return Settings(**{"_env_file": None, "data_dir": tmp_path / "data", **chosen})
+
+
+@pytest.fixture
+async def stack(settings):
+    """Everything a server is made of, opened, with its background work."""
+    async with working(settings) as stack:
+        yield stack
+
+
+@pytest.fixture
+def app(stack):
+    """The ASGI application."""
+    return create_app(stack)
+
+
+@pytest.fixture
+async def client(app):
+    """An HTTP client of the application, without a network between; unexpected failures are answered, not raised."""
+    transport = httpx.ASGITransport(app=app, raise_app_exceptions=False)
+    async with httpx.AsyncClient(transport=transport, base_url="http://127.0.0.1") as client:
+        yield client
+
+
+@pytest.fixture
+async def serve(tmp_path_factory):
+    """Starts real servers, each with the given settings on a new data directory."""
+    servers = []
+
+    async def start(**settings):
+        server = Server(tmp_path_factory.mktemp("server"), **settings)
+        servers.append(server)
+        return await server.start()
+
+    yield start
+    for server in servers:
+        await server.kill()
+
+
+@pytest.fixture
+async def server(serve, chosen):
+    """A real server of this test alone."""
+    return await serve(**chosen)
+
+
+@pytest.fixture(scope="session")
+async def shared_server(tmp_path_factory):
+    """A real server for tests that leave it running and look only at what they made themselves."""
+    server = await Server(tmp_path_factory.mktemp("server")).start()
+    yield server
+    await server.kill()

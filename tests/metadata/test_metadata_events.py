@@ -1,0 +1,132 @@
+"""The event log: nothing lost, nothing twice, and an honest answer when it does not reach back far enough."""
+
+import asyncio
+from datetime import timedelta
+
+import pytest
+
+from satchel.errors import Code
+from satchel.metadata import EventKind, FileKind, Metadata, Position
+from satchel.metadata.cursors import pack
+from satchel.metadata.tables import events
+
+START = Position(0, 0)
+AGES = timedelta(days=1)
+NONE = timedelta(0)
+
+
+async def test_the_log_begins_before_the_first_event(metadata, helper):
+    """On a new database the head is a position from which everything that follows is read."""
+    head = await metadata.event_head()
+    assert head == START
+    assert await metadata.events_after(head, 10) == []
+    record = await helper.upload()
+    assert [event.record for event in await metadata.events_after(head, 10)] == [record]
+
+
+async def test_an_event_has_the_file_as_it_was(metadata, helper):
+    """Every event keeps its own picture of the file, with every kind of value intact."""
+    record = await helper.upload("x", "früher 🎒", kind=FileKind.OTHER, size=2**62, content_type="a/b")
+    renamed = await metadata.rename_file(record.id, "später")
+    await metadata.delete_files([record.id], NONE)
+    seen = [(event.kind, event.record) for event in await metadata.events_after(START, 10)]
+    assert seen == [(EventKind.UPLOADED, record), (EventKind.RENAMED, renamed), (EventKind.DELETED, renamed)]
+    assert all(row["created"] >= record.upload_date for row in await helper.rows(events))
+
+
+async def test_events_are_paged_in_commit_order(metadata, helper):
+    """Reading on from the last position gives each event once, in order, while others are written."""
+    writing = asyncio.gather(*(helper.upload(f"{index}") for index in range(30)))
+    position, seen = START, []
+    while len(seen) < 30:
+        page = await metadata.events_after(position, 4)
+        assert len(page) <= 4
+        seen += page
+        position = page[-1].position if page else position
+    positions = [event.position for event in seen]
+    assert positions == sorted(set(positions))
+    assert {event.record for event in seen} == set(await writing)
+    assert position == await metadata.event_head()
+
+
+async def test_prunes_by_number(metadata, helper):
+    """The newest rows stay, and the horizon is the last one that went."""
+    for index in range(5):
+        await helper.upload(f"{index}")
+    everything = await metadata.events_after(START, 10)
+    assert await metadata.prune_events(AGES, 2) == 3
+    assert await metadata.prune_events(AGES, 2) == 0
+    assert await metadata.events_after(everything[2].position, 10) == everything[3:]
+
+
+async def test_prunes_by_age(metadata, helper):
+    """Events older than the age go, younger ones stay."""
+    await helper.upload()
+    assert await metadata.prune_events(AGES, 10) == 0
+    assert await metadata.prune_events(timedelta(seconds=-1), 10) == 1
+
+
+async def test_a_position_before_the_horizon_has_expired(metadata, helper, fails):
+    """Where events behind a position are gone, the reader is told to start over, even if later ones are there."""
+    for index in range(4):
+        await helper.upload(f"{index}")
+    positions = [event.position for event in await metadata.events_after(START, 10)]
+    await metadata.prune_events(AGES, 2)
+    for expired in (START, positions[0]):
+        with fails(Code.CURSOR_EXPIRED):
+            await metadata.events_after(expired, 10)
+    assert len(await metadata.events_after(positions[1], 10)) == 2
+
+
+async def test_the_head_outlives_the_events(metadata, helper):
+    """When all events are pruned the head stays where it was, and positions never come back."""
+    await helper.upload("one")
+    head = await metadata.event_head()
+    await metadata.prune_events(AGES, 0)
+    assert await metadata.event_head() == head
+    assert await metadata.events_after(head, 10) == []
+    await helper.upload("two")
+    [event] = await metadata.events_after(head, 10)
+    assert event.position > head
+
+
+async def test_a_position_beyond_the_head_has_expired(metadata, helper, fails):
+    """A position that the log never reached is one of a database that was restored to an earlier state."""
+    await helper.upload()
+    head = await metadata.event_head()
+    with fails(Code.CURSOR_EXPIRED):
+        await metadata.events_after(Position(head.transaction, head.id + 1), 10)
+
+
+async def test_cursors_are_opaque_positions(metadata, helper):
+    """A cursor comes back as the position it was made of."""
+    await helper.upload()
+    head = await metadata.event_head()
+    cursor = metadata.encode_cursor(head)
+    assert metadata.decode_cursor(cursor) == head
+    assert cursor.replace("-", "").replace("_", "").isalnum()
+
+
+async def test_a_cursor_outlives_a_restart(database_url, metadata, helper):
+    """The log keeps its identity when the database is opened again, here and in another process."""
+    cursor = metadata.encode_cursor(await metadata.event_head())
+    other = Metadata(database_url)
+    await other.open()
+    assert other.decode_cursor(cursor) == START
+    await other.close()
+
+
+async def test_a_cursor_of_another_log_has_expired(metadata, tmp_path, fails):
+    """A cursor does not work on a new database, where its position would mean something else."""
+    other = Metadata(f"sqlite:///{tmp_path}/other.db")
+    await other.open()
+    with fails(Code.CURSOR_EXPIRED):
+        metadata.decode_cursor(other.encode_cursor(START))
+    await other.close()
+
+
+@pytest.mark.parametrize("cursor", ["", "?", "AAAA", pack("log"), pack("log", 1), pack("log", "1", "1"), pack(1, 1, 1)])
+async def test_a_malformed_cursor_is_a_bad_request(metadata, fails, cursor):
+    """What is no cursor at all is the client's mistake."""
+    with fails(Code.BAD_REQUEST):
+        metadata.decode_cursor(cursor)
