@@ -49,7 +49,7 @@ class Settings(BaseSettings):
     )
 
     upload_lease: Seconds = Field(
-        timedelta(seconds=60), description="How long an upload may be silent before its bytes are reclaimed."
+        timedelta(seconds=60), description="How long the bytes of an upload outlive the server that was taking them."
     )
     delete_grace: Seconds = Field(
         timedelta(minutes=5), description="How long deleted bytes stay, for the downloads that run."

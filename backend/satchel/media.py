@@ -433,6 +433,7 @@ _INLINE = {
     "image/webp",
     "video/mp4",
     "video/ogg",
+    "video/quicktime",
     "video/webm",
     "audio/aac",
     "audio/flac",

@@ -125,7 +125,7 @@ class LocalBlobStore:
 
     def fsync_parent(self, name: str) -> None:
         """Make the entry of `name` in its directory durable."""
-        _fsync_directory(os.path.dirname(name), dir_fd=self._dirfd)
+        _fsync_directory(name.rpartition("/")[0], dir_fd=self._dirfd)
 
     async def _open_object(self, name: str, flags: int) -> int:
         opened: list[int] = []
@@ -181,7 +181,7 @@ class LocalBlobWriter:
             self._flushed = self._size
 
     async def commit(self) -> None:
-        """Fsync the file, then its directory. A failed fsync may have dropped the dirty pages: it is never tried again."""
+        """Fsync the file, then its directory; never again after a failure, which may have dropped the dirty pages."""
         with _translated():
             await self._store.run(self._commit)
 

@@ -57,7 +57,7 @@ class Query:
         filter: FileFilterInput | None = None,
         order_by: FileOrder = FileOrder.UPLOAD_DATE_DESC,
     ) -> FileConnection:
-        """The event log's end is read before the list, so that what is committed in between is told twice, not never."""
+        """The event log's end is read before the list: what is committed in between is told twice, not never."""
         where = (filter or FileFilterInput()).parsed()
         head = await info.context.events.head()
         page = await info.context.files.find(first=first, after=after, where=where, order=order_by)

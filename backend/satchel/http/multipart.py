@@ -23,6 +23,8 @@ MAX_NAME = 255
 
 _ESCAPES = {"%22": '"', "%0A": "\n", "%0D": "\r"}
 _ESCAPE = re.compile("|".join(_ESCAPES), re.IGNORECASE)
+_QUOTED = re.compile(rb'"(?:\\.|[^"\\])*"')
+_PARAMETER = re.compile(rb";([^;=]*)=")
 
 
 class _PartEnd:
@@ -45,9 +47,11 @@ class Part:
     """One part: `name`, `filename` where the client gave one, its declared type, and its bytes, to be read once."""
 
     def __init__(self, reader: "MultipartReader", headers: dict[str, bytes]) -> None:
-        kind, options = parse_options_header(headers.get("content-disposition"))
+        disposition = headers.get("content-disposition", b"")
+        kind, options = parse_options_header(disposition)
         if kind != b"form-data" or b"name" not in options:
             raise bad_multipart("A part has no Content-Disposition of form-data with a name.")
+        _refuse_twice(disposition)
         filename = options.get(b"filename")
         declared = headers.get("content-type")
         self.name = _unescaped(_text(options[b"name"], "name of a part"))
@@ -205,6 +209,13 @@ class MultipartReader:
 
     def _on_end(self) -> None:
         self._events.append(_BodyEnd)
+
+
+def _refuse_twice(disposition: bytes) -> None:
+    """One parameter of each name: of two, another reader of the same request could believe the other."""
+    names = [name.strip().lower() for name in _PARAMETER.findall(_QUOTED.sub(b"", disposition))]
+    if len(names) > len(set(names)):
+        raise bad_multipart("The Content-Disposition of a part has more than one parameter of a name.")
 
 
 def _text(value: bytes | bytearray, what: str) -> str:

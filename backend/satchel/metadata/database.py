@@ -93,8 +93,9 @@ class Metadata:
     """What is known about files, apart from their bytes.
 
     Every method is one transaction: all or nothing, and durable when it returns. Cancelling a method that has begun
-    does not stop the transaction. All times are the database's clock. Every method may raise DATABASE_UNAVAILABLE,
-    and those that write INSUFFICIENT_STORAGE.
+    does not stop the transaction. All times are the database's clock. Every method may raise DATABASE_UNAVAILABLE
+    (a write may then have taken place all the same, if it was the commit that failed), and those that write
+    INSUFFICIENT_STORAGE. Dates must be aware.
     """
 
     def __init__(self, url: str) -> None:
@@ -109,6 +110,7 @@ class Metadata:
         """Connect and bring the tables up to date. The directory of a SQLite file must exist."""
         try:
             await self._database.writer.run(lambda c: c.run_sync(upgrade))
+            await self._database.reserve_room()
             self._log_id = await self._read_log_id()
         except BaseException:
             await self.close()

@@ -1,14 +1,15 @@
 """Connections: how each database is opened, how a transaction runs, and what its failures mean to us."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
+from functools import partial
 from typing import Any, TypeVar
 
 from sqlalchemy import URL, Connection, Table, event, make_url
 from sqlalchemy.dialects import sqlite
-from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import ArgumentError, DBAPIError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
 from satchel.errors import Code, SatchelError
@@ -19,6 +20,8 @@ READERS = 4
 """Connections, and so threads, that read from SQLite at once."""
 BUSY_TIMEOUT = timedelta(seconds=10)
 """How long SQLite waits for another process to let go of the database."""
+RESERVE = 4 << 20
+"""Bytes that SQLite sets aside twice, in its file and in its log, so that deleting works when the disk is full."""
 TURN_TIMEOUT = 20.0
 """Seconds that a transaction waits for a free connection."""
 
@@ -85,7 +88,9 @@ class Pool:
                         raise
                 return result
         except DBAPIError as error:
-            raise _translate(error) from error
+            if (failure := _failure(error)) is None:
+                raise
+            raise failure from error
 
 
 @dataclass(frozen=True)
@@ -95,6 +100,16 @@ class Database:
     writer: Pool
     reader: Pool
     insert: Callable[[Table], sqlite.Insert]
+    reservation: Sequence[str]
+
+    async def reserve_room(self) -> None:
+        """Set room aside for deleting on a full disk, unless it is full already."""
+        try:
+            for statement in self.reservation:
+                await self.writer.run(partial(_execute, statement=statement))
+        except SatchelError as error:
+            if error.code is not Code.INSUFFICIENT_STORAGE:
+                raise
 
     async def close(self) -> None:
         """Close both pools; the writer last, because the last connection folds SQLite's log into the file."""
@@ -102,12 +117,19 @@ class Database:
         await self.writer.close()
 
 
+async def _execute(connection: AsyncConnection, statement: str) -> None:
+    await connection.exec_driver_sql(statement)
+
+
 def open_database(url: str) -> Database:
     """The database of a URL; connects with the first transaction.
 
     Raises ValueError for a URL that names no database which Satchel can use.
     """
-    parsed = make_url(url)
+    try:
+        parsed = make_url(url)
+    except ArgumentError as error:
+        raise ValueError("not the URL of a database") from error
     if parsed.get_backend_name() == "sqlite":
         return _open_sqlite(parsed)
     raise ValueError(f"no such kind of database: {parsed.get_backend_name()}")
@@ -116,8 +138,10 @@ def open_database(url: str) -> Database:
 _SQLITE = (
     # First, so that the others wait too when another process is opening the same file.
     f"PRAGMA busy_timeout = {BUSY_TIMEOUT // timedelta(milliseconds=1)}",
-    # Readers and the writer do not block each other; the log does not stay large after a burst.
+    # Readers and the writer do not block each other. The log is folded into the file every 2 MiB (pages of 4 KiB), well
+    # within the reserve, and does not stay large after a burst.
     "PRAGMA journal_mode = WAL",
+    "PRAGMA wal_autocheckpoint = 512",
     "PRAGMA journal_size_limit = 67108864",
     # What is acknowledged survives a power cut. NORMAL would lose the last commits in WAL mode.
     "PRAGMA synchronous = FULL",
@@ -139,7 +163,13 @@ def _open_sqlite(url: URL) -> Database:
     # after someone else's commit, and would fail as busy without waiting.
     writer = _sqlite_engine(url, 1, "BEGIN IMMEDIATE", _SQLITE)
     reader = _sqlite_engine(url, READERS, "BEGIN", _SQLITE_READER)
-    return Database(Pool(writer, 1), Pool(reader, READERS), sqlite.insert)
+    # Deleting a row writes, too. These two transactions stretch the log, which is written from its start again once it
+    # has been folded into the file, and leave as many free pages there; neither gives its room back.
+    reservation = (
+        f"CREATE TABLE IF NOT EXISTS reserve AS SELECT zeroblob({RESERVE}) AS room",
+        "DROP TABLE IF EXISTS reserve",
+    )
+    return Database(Pool(writer, 1), Pool(reader, READERS), sqlite.insert, reservation)
 
 
 def _sqlite_engine(url: URL, size: int, begin: str, pragmas: tuple[str, ...]) -> AsyncEngine:
@@ -170,14 +200,14 @@ _SQLITE_NO_ROOM = frozenset({13})
 _SQLITE_AWAY = frozenset({5, 6, 8, 10, 14, 15})
 
 
-def _translate(error: DBAPIError) -> Exception:
-    """The failure that a database error is to a client; the error itself where it is a mistake of ours."""
+def _failure(error: DBAPIError) -> SatchelError | None:
+    """The failure that a database error is to a client; None where it is a mistake of ours."""
     primary = getattr(error.orig, "sqlite_errorcode", 0) & 0xFF  # the upper bits tell the kinds of one code apart
     if primary in _SQLITE_NO_ROOM:
         return SatchelError(Code.INSUFFICIENT_STORAGE, "The database has no room left.")
     if primary in _SQLITE_AWAY:
         return _unavailable()
-    return error
+    return None
 
 
 def _unavailable() -> SatchelError:
