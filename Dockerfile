@@ -11,7 +11,7 @@ FROM python:3.13-slim
 RUN useradd --system --uid 10001 satchel && install --directory --owner satchel /data
 COPY --from=build /opt/satchel /opt/satchel
 ENV PATH=/opt/satchel/bin:$PATH SATCHEL_HOST=0.0.0.0 SATCHEL_PORT=8000 SATCHEL_DATA_DIR=/data
-USER satchel
+USER 10001
 WORKDIR /data
 VOLUME /data
 EXPOSE 8000

@@ -12,23 +12,20 @@ const here = (path: string) => fileURLToPath(new URL(path, import.meta.url));
  * and the content security policy allows no inline script.
  */
 function earlyTheme(): Plugin {
-  const source = here("./src/ui/theme-early.js");
-  let reference: string | undefined;
+  const name = "theme.js";
+  const source = "/src/ui/theme-early.js";
+  let building = false;
   return {
     name: "satchel:early-theme",
-    buildStart() {
-      if (!this.meta.watchMode) {
-        reference = this.emitFile({ type: "asset", name: "theme.js", source: readFileSync(source, "utf8") });
-      }
+    configResolved: ({ command }) => {
+      building = command === "build";
     },
-    transformIndexHtml: {
-      order: "post",
-      handler(_html, context) {
-        const built = context.bundle && reference;
-        const asset = built && Object.values(context.bundle ?? {}).find((each) => each.fileName.includes("theme-"));
-        const src = asset ? `/${asset.fileName}` : "/src/ui/theme-early.js";
-        return [{ tag: "script", attrs: { src }, injectTo: "head-prepend" }];
-      },
+    buildStart() {
+      if (building) this.emitFile({ type: "asset", name, source: readFileSync(here(`.${source}`), "utf8") });
+    },
+    transformIndexHtml(_html, { bundle }) {
+      const built = Object.values(bundle ?? {}).find((each) => each.type === "asset" && each.names.includes(name));
+      return [{ tag: "script", attrs: { src: built ? `/${built.fileName}` : source }, injectTo: "head-prepend" }];
     },
   };
 }
@@ -50,7 +47,7 @@ function firstLoad(limit: number): Plugin {
       };
       for (const [name, output] of Object.entries(bundle)) {
         if (output.type === "chunk" && output.isEntry) visit(name);
-        if (name.includes("theme-")) wanted.add(name);
+        if (output.type === "asset" && output.names.includes("theme.js")) wanted.add(name);
       }
       let total = 0;
       for (const name of wanted) {

@@ -4,12 +4,14 @@
 """
 
 import os
+import shutil
 
 import httpx
 import pytest
 from hypothesis import HealthCheck
 from hypothesis import settings as hypothesis_settings
 
+from directory import DataDirectory
 from satchel.app import create_app, working
 from satchel.config import Settings
 from server import Server
@@ -50,6 +52,12 @@ async def stack(settings):
 
 
 @pytest.fixture
+def directory(stack, settings):
+    """The stack's data directory."""
+    return DataDirectory(settings.data_dir)
+
+
+@pytest.fixture
 def app(stack):
     """The ASGI application."""
     return create_app(stack)
@@ -76,6 +84,7 @@ async def serve(tmp_path_factory):
     yield start
     for server in servers:
         await server.kill()
+        shutil.rmtree(server.data, ignore_errors=True)
 
 
 @pytest.fixture

@@ -4,10 +4,14 @@ import asyncio
 import os
 import re
 import signal
+import stat
 import sys
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
+
+from directory import DataDirectory
 
 SATCHEL = Path(sys.executable).with_name("satchel")
 START = re.compile(r"Satchel \S+ at http://(?P<host>\S+):(?P<port>\d+) \(data in (?P<data>.*)\)")
@@ -129,9 +133,19 @@ class Server:
         # https://man7.org/linux/man-pages/man5/proc_pid_clear_refs.5.html
         Path(f"/proc/{self.pid}/clear_refs").write_text("5")
 
-    def objects(self) -> list[Path]:
-        """The files of the blob store."""
-        return sorted(path for path in (self.data / "objects").rglob("*") if path.is_file())
+    @property
+    def directory(self) -> DataDirectory:
+        """What it keeps."""
+        return DataDirectory(self.data)
+
+    def open_files(self) -> set[Path]:
+        """The regular files, unlinked ones too, that it holds open."""
+        found = set()
+        for entry in Path(f"/proc/{self.pid}/fd").iterdir():
+            with suppress(OSError):  # closed meanwhile
+                if stat.S_ISREG(entry.stat().st_mode):
+                    found.add(entry.readlink())
+        return found
 
     def _status(self, field: str) -> int:
         status = Path(f"/proc/{self.pid}/status").read_text()

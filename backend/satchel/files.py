@@ -186,6 +186,7 @@ class FileService:
         """Give a file another name. Raises NOT_FOUND or INVALID_FILENAME."""
         record = await self._metadata.rename_file(_parse_id(file_id), media.clean_filename(filename))
         self._changed()
+        log.info("renamed", file_id=file_id)
         return record
 
     async def delete(self, file_id: str) -> FileRecord:
@@ -204,6 +205,7 @@ class FileService:
         deleted = await self._metadata.delete_files(list(wanted.values()), self.settings.delete_grace)
         if deleted:
             self._changed()
+            log.info("deleted", file_ids=[str(record.id) for record in deleted])
         gone = {record.id for record in deleted}
         missing = [file_id for file_id in dict.fromkeys(file_ids) if wanted.get(file_id) not in gone]
         return deleted, missing

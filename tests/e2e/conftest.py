@@ -5,7 +5,9 @@ from urllib.parse import urlsplit
 
 import pytest
 from chromium import ARGUMENTS, find_chromium
-from playwright.async_api import async_playwright
+from playwright.async_api import async_playwright, expect
+
+expect.set_options(timeout=30_000)  # a bound for what never comes; a busy machine is no failure
 
 
 @pytest.fixture(scope="session")

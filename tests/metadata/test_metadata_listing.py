@@ -36,7 +36,7 @@ def arranged(records, order):
     return sorted(records, key=KEYS[key], reverse=direction == "DESC")
 
 
-async def many(helper, count=60):
+async def many(helper, count=40):
     """Files with many ties: few sizes, few names, and one date per batch."""
     randomness = random.Random(7)
     records = []
@@ -59,7 +59,7 @@ async def pages(metadata, first, where, order):
 
 
 @every_order
-@pytest.mark.parametrize("first", [1, 7, 60, 100])
+@pytest.mark.parametrize("first", [7, 40])
 async def test_pages_give_each_file_once_and_in_order(metadata, helper, order, first):
     """Going through the pages gives all files, none twice, in the order asked for."""
     records = await many(helper)
@@ -71,7 +71,7 @@ async def test_pages_give_each_file_once_and_in_order(metadata, helper, order, f
 async def test_pages_hold_while_files_come_and_go(metadata, helper, order):
     """Files that are added or deleted in between neither repeat nor hide any other."""
     records = await many(helper)
-    doomed = set(random.Random(3).sample([record.id for record in records], 20))
+    doomed = set(random.Random(3).sample([record.id for record in records], 15))
     listed, number = [], 0
     async for page in pages(metadata, 7, ALL, order):
         listed += page.records

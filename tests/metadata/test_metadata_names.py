@@ -1,4 +1,5 @@
 """Search and sort keys: pure functions, so properties."""
+# ruff: noqa: RUF001 - letters that look alike are the point
 
 import sys
 import unicodedata
@@ -86,7 +87,6 @@ def reference(name: str) -> list[tuple[int, int]]:
     base = [char for char in decomposed if not unicodedata.combining(char)]
     tokens: list[tuple[int, int]] = []
     for is_number, run in groupby(base, str.isdecimal):
-        run = list(run)
         if is_number:
             tokens.append((ord("0"), int("".join(run))))
         else:

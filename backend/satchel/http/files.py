@@ -67,9 +67,9 @@ class Deleted(BaseModel):
     id: UUID
 
 
-def _failures(**codes: str) -> dict[int | str, dict[str, Any]]:
-    """OpenAPI's descriptions of failures, from `_404="…"` keywords."""
-    return {int(status[1:]): {"description": text, **_PROBLEM} for status, text in codes.items()}
+def _failures(meanings: dict[int, str]) -> dict[int | str, dict[str, Any]]:
+    """OpenAPI's descriptions of failures, by their status."""
+    return {status: {"description": meaning, **_PROBLEM} for status, meaning in meanings.items()}
 
 
 _UPLOAD_BODY = {
@@ -107,13 +107,15 @@ _UPLOAD_BODY = {
     "/files/upload",
     openapi_extra=_UPLOAD_BODY,
     responses=_failures(
-        _400="The body or the name cannot be read.",
-        _409="The idempotency key was used for other content, or the upload was reclaimed.",
-        _413="The file is too large.",
-        _415="The body is not multipart/form-data.",
-        _422="The bytes do not have the declared hash.",
-        _503="Database or store do not answer.",
-        _507="There is no room left.",
+        {
+            400: "The body or the name cannot be read.",
+            409: "The idempotency key was used for other content, or the upload was reclaimed.",
+            413: "The file is too large.",
+            415: "The body is not multipart/form-data.",
+            422: "The bytes do not have the declared hash.",
+            503: "Database or store do not answer.",
+            507: "There is no room left.",
+        }
     ),
 )
 async def upload_file(request: Request) -> FileMetadata:
@@ -151,7 +153,7 @@ async def _read_form(reader: MultipartReader, intake: Intake, files: FileService
     "/files",
     responses={
         200: {"headers": {"Link": {"description": 'The next page, `rel="next"`.', "schema": {"type": "string"}}}},
-        **_failures(_400="The cursor or a parameter cannot be read."),
+        **_failures({400: "The cursor or a parameter cannot be read."}),
     },
 )
 async def list_files(
@@ -174,14 +176,14 @@ async def list_files(
     return [FileMetadata.of(record) for record in page.records]
 
 
-@router.get("/files/{file_id}/metadata", responses=_failures(_404="There is no such file."))
+@router.get("/files/{file_id}/metadata", responses=_failures({404: "There is no such file."}))
 async def file_metadata(request: Request, file_id: str) -> FileMetadata:
     """All that is known of a file."""
     files: FileService = request.app.state.files
     return FileMetadata.of(await files.get(file_id))
 
 
-@router.delete("/files/{file_id}", responses=_failures(_404="There is no such file."))
+@router.delete("/files/{file_id}", responses=_failures({404: "There is no such file."}))
 async def delete_file(request: Request, file_id: str) -> Deleted:
     """Delete a file; other files with the same bytes keep them."""
     files: FileService = request.app.state.files

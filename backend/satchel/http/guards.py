@@ -2,8 +2,6 @@
 
 import asyncio
 import uuid
-from collections.abc import Awaitable, Callable
-
 import orjson
 import structlog
 from starlette.datastructures import MutableHeaders
@@ -130,6 +128,3 @@ async def answer_unexpected(request: Request, error: Exception) -> Response:
     """FastAPI's handler of all other exceptions; Starlette raises them again for the server's log."""
     log.error("unexpected failure", path=request.url.path, exc_info=error)
     return problem(internal(request.state.request_id))
-
-
-ExceptionHandler = Callable[[Request, Exception], Awaitable[Response]]

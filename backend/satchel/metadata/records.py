@@ -94,7 +94,7 @@ class Publication:
     """What a publishing transaction needs to turn a finished upload into a file.
 
     `upload_id` is None where the bytes were published before, by another file of the same request.
-    `idempotency_key` is a client's name for this upload; `fingerprint` tells whether its content is the same.
+    `idempotency_key` is a client's name for this upload.
     """
 
     upload_id: UUID | None

@@ -60,14 +60,16 @@ function first<Data, Variables extends AnyVariables>(
 ): Promise<Answer<Data>> {
   return new Promise((resolve) => {
     if (signal?.aborted) return resolve(failed("ABORTED"));
+    const { unsubscribe } = source.subscribe(({ data, error }) => {
+      resolve(data && !error ? { data } : { failure: failureOf(error) });
+      signal?.removeEventListener("abort", abort);
+      // As long as somebody listens, the client answers the same request with the old result first.
+      queueMicrotask(() => unsubscribe());
+    });
     const abort = () => {
       unsubscribe();
       resolve(failed("ABORTED"));
     };
-    const { unsubscribe } = source.subscribe(({ data, error }) => {
-      signal?.removeEventListener("abort", abort);
-      resolve(data && !error ? { data } : { failure: failureOf(error) });
-    });
     signal?.addEventListener("abort", abort, { once: true });
   });
 }

@@ -35,7 +35,7 @@ export interface ListSource {
 const FIRST_PAGE = 60;
 const NEXT_PAGE = 100;
 /** How many rows before the end of what is loaded the next page is asked for. */
-const AHEAD = 60;
+const AHEAD = 30;
 const SEARCH_PAUSE = 200;
 const TOTALS_PAUSE = 300;
 const RETRY = 5_000;
@@ -80,7 +80,7 @@ export class FileList {
   #meanwhile: Map<string, StoredFile> | undefined;
   /** Deleted since the head was read. An id never returns, so no late answer may bring it back. */
   #gone = new Set<string>();
-  #timers: Partial<Record<"search" | "totals" | "retry", ReturnType<typeof setTimeout>>> = {};
+  #timers: { [Task in "search" | "totals" | "retry"]?: ReturnType<typeof setTimeout> | undefined } = {};
 
   constructor(source: ListSource) {
     this.#source = source;
@@ -189,7 +189,7 @@ export class FileList {
       }
     }
     this.rows = finished(draft);
-    this.#later("totals", TOTALS_PAUSE, () => void this.#count());
+    this.#countSoon();
   }
 
   /** Takes files out of sight, as if they were deleted. */
@@ -309,6 +309,14 @@ export class FileList {
     setTimeout(() => this.arrivals.delete(id), FRESH);
   }
 
+  /** Not put off by further events: a long run of them must not keep the totals old. */
+  #countSoon(): void {
+    this.#timers.totals ??= setTimeout(() => {
+      this.#timers.totals = undefined;
+      void this.#count();
+    }, TOTALS_PAUSE);
+  }
+
   async #count(): Promise<void> {
     this.#counting?.abort();
     this.#counting = new AbortController();
@@ -318,7 +326,7 @@ export class FileList {
     this.storage = data.storage;
   }
 
-  #later(what: "search" | "totals" | "retry", wait: number, run: () => void): void {
+  #later(what: "search" | "retry", wait: number, run: () => void): void {
     clearTimeout(this.#timers[what]);
     this.#timers[what] = setTimeout(run, wait);
   }

@@ -117,7 +117,7 @@ export const words = {
   cancel: "Cancel",
   cancelFile: (name: string) => `Cancel ${name}`,
   cancelAll: "Cancel all",
-  retryFile: (name: string) => `Try ${name} again`,
+  retryFile: (name: string) => `Try again: ${name}`,
   retryFailed: "Retry failed",
   clearFinished: "Clear finished",
   collapse: "Collapse the uploads",

@@ -1,23 +1,10 @@
 """The documentation pages of the real server, in a browser that has no other host to talk to."""
 
-import asyncio
+import hashlib
 import re
-import sys
 
 import pytest
 from playwright.async_api import expect
-
-
-@pytest.fixture(scope="module")
-async def address(tmp_path_factory):
-    """A server of its own, on a free port and an empty data directory."""
-    data = tmp_path_factory.mktemp("data")
-    arguments = ["-m", "satchel", "serve", "--port", "0", "--data-dir", str(data)]
-    server = await asyncio.create_subprocess_exec(sys.executable, *arguments, stdout=asyncio.subprocess.PIPE)
-    line = (await asyncio.wait_for(server.stdout.readline(), 30)).decode()
-    yield re.search(r"http://[\d.:]+", line)[0]
-    server.terminate()
-    await asyncio.wait_for(server.wait(), 30)
 
 
 @pytest.fixture
@@ -29,33 +16,36 @@ async def page(page):
     assert stopped == []
 
 
-async def test_swagger_ui_uploads_a_file(page, address):
-    """The page's "Try it out" sends a chosen file to this server and shows the answer."""
-    await page.goto(f"{address}/docs")
+async def test_swagger_ui_uploads_a_file(page, shared_server):
+    """The page's "Try it out" sends a chosen file and its hash to this server and shows the answer."""
+    content = b"from Swagger UI"
+    await page.goto(f"{shared_server.url}/docs")
     operation = page.locator(".opblock", has_text="/files/upload")
     await operation.locator(".opblock-summary-control").click()
     await operation.get_by_role("button", name="Try it out").click()
     await operation.locator("input[type=file]").set_input_files(
-        {"name": "swagger.txt", "mimeType": "text/plain", "buffer": b"from Swagger UI"}
+        {"name": "swagger.txt", "mimeType": "text/plain", "buffer": content}
     )
+    field = operation.locator("tr", has=page.get_by_text("hash", exact=True)).locator("input[type=text]")
+    await field.fill(hashlib.sha256(content).hexdigest())
     await operation.get_by_role("button", name="Execute").click()
     answer = operation.locator(".live-responses-table")
     await expect(answer.locator("tbody .response-col_status").first).to_contain_text("200")
     await expect(answer).to_contain_text('"filename": "swagger.txt"')
 
 
-async def test_redoc_shows_the_routes(page, address):
+async def test_redoc_shows_the_routes(page, shared_server):
     """ReDoc reads the OpenAPI document and asks no other host for anything."""
-    await page.goto(f"{address}/redoc")
+    await page.goto(f"{shared_server.url}/redoc")
     await expect(page.get_by_text("/files/upload").first).to_be_visible()
 
 
-async def test_the_playground_queries_uploads_and_subscribes(page, address):
+async def test_the_playground_queries_uploads_and_subscribes(page, shared_server):
     """The three tabs of a newcomer work as they stand; an upload in one arrives in another."""
     send = page.get_by_role("button", name="Send Request").locator("visible=true")
     result = page.locator(".app-result:visible, app-query-result:visible").first
 
-    await page.goto(f"{address}/graphql")
+    await page.goto(f"{shared_server.url}/graphql")
     await send.click()
     await expect(result).to_contain_text('"totalCount"')
 

@@ -1,0 +1,82 @@
+import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
+import type { Answer } from "../api/answer";
+import { Toasts } from "../ui/toasts.svelte";
+import { Deletions } from "./deletions";
+import { FileList } from "./list.svelte";
+import { fileWith } from "./testing";
+
+const files = [fileWith({ filename: "draft.docx" }), fileWith({ filename: "letter.pdf" }), fileWith()];
+const [draft, letter] = files as [(typeof files)[0], (typeof files)[0]];
+
+describe("a deletion", () => {
+  let list: FileList;
+  let toasts: Toasts;
+  let deletions: Deletions;
+  const send = vi.fn<(ids: string[]) => Promise<Answer<unknown>>>();
+  const sendWhileLeaving = vi.fn<(ids: string[]) => void>();
+  const names = () => list.rows.map(({ filename }) => filename);
+
+  beforeEach(async () => {
+    vi.useFakeTimers();
+    send.mockReset().mockResolvedValue({ data: {} });
+    sendWhileLeaving.mockReset();
+    const storage = { files: 3, logicalBytes: 0, storedBytes: 0 };
+    list = new FileList({
+      page: async () => ({
+        data: { files: { nodes: files, pageInfo: { hasNextPage: false, endCursor: null }, totalCount: 3 }, storage },
+      }),
+      totals: async () => ({ data: { files: { totalCount: 3 }, storage } }),
+      listed: () => {},
+    });
+    await list.reload();
+    toasts = new Toasts();
+    deletions = new Deletions(list, toasts, { send, sendWhileLeaving });
+  });
+
+  afterEach(() => {
+    list.close();
+    vi.useRealTimers();
+  });
+
+  it("takes the row away at once and is sent when the toast is gone", async () => {
+    deletions.delete(draft);
+    expect(names()).not.toContain("draft.docx");
+    expect(toasts.shown.map(({ text }) => text)).toEqual(["Deleted “draft.docx”"]);
+    expect(send).not.toHaveBeenCalled();
+    await vi.advanceTimersByTimeAsync(7000);
+    expect(send).toHaveBeenCalledExactlyOnceWith([draft.id]);
+    expect(names()).not.toContain("draft.docx");
+  });
+
+  it("that is undone brings the row back and sends nothing", async () => {
+    deletions.delete(draft);
+    toasts.act(toasts.shown[0]?.id ?? 0);
+    await vi.advanceTimersByTimeAsync(7000);
+    expect(names()).toContain("draft.docx");
+    expect(send).not.toHaveBeenCalled();
+  });
+
+  it("joins the one before it, and one Undo brings both back", () => {
+    deletions.delete(draft);
+    deletions.delete(letter);
+    expect(toasts.shown.map(({ text }) => text)).toEqual(["Deleted 2 files"]);
+    toasts.act(toasts.shown[0]?.id ?? 0);
+    expect(names()).toHaveLength(3);
+  });
+
+  it("that fails brings the row back and says why", async () => {
+    send.mockResolvedValue({ failure: { code: "DATABASE_UNAVAILABLE", message: "" } });
+    deletions.delete(draft);
+    await vi.advanceTimersByTimeAsync(7000);
+    expect(names()).toContain("draft.docx");
+    expect(toasts.shown[0]?.text).toContain("DATABASE_UNAVAILABLE");
+  });
+
+  it("is sent at once when the page goes away", async () => {
+    deletions.delete(draft);
+    deletions.leave();
+    expect(sendWhileLeaving).toHaveBeenCalledExactlyOnceWith([draft.id]);
+    await vi.advanceTimersByTimeAsync(7000);
+    expect(send).not.toHaveBeenCalled();
+  });
+});

@@ -1,0 +1,320 @@
+import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
+import type { Answer } from "../api/answer";
+import type { FileOrder, StoredFile } from "../api/documents";
+import { FileList, type Page, type PageWanted } from "./list.svelte";
+import { belongs, comparator } from "./order";
+import { fileWith } from "./testing";
+
+/** A service that pages by key, and answers when told to. */
+class Service {
+  files: StoredFile[] = [];
+  asked: PageWanted[] = [];
+  cursors: string[] = [];
+  held: (() => void)[] | undefined;
+  failing: Answer<never> | undefined;
+
+  page = async (wanted: PageWanted, signal: AbortSignal): Promise<Answer<Page>> => {
+    this.asked.push(wanted);
+    const answer = this.failing ?? { data: this.read(wanted) };
+    if (this.held) await new Promise<void>((resolve) => this.held?.push(resolve));
+    return signal.aborted ? { failure: { code: "ABORTED", message: "" } } : answer;
+  };
+
+  totals = async (filter: PageWanted["filter"]) => ({
+    data: { files: { totalCount: this.matching(filter).length }, storage: this.storage },
+  });
+
+  listed = (cursor: string) => this.cursors.push(cursor);
+
+  get storage() {
+    return { files: this.files.length, logicalBytes: 0, storedBytes: 0 };
+  }
+
+  /** From now on answers wait; the returned function lets the waiting ones go. */
+  hold() {
+    this.held = [];
+    return async () => {
+      for (const release of this.held ?? []) release();
+      this.held = undefined;
+      await settle();
+    };
+  }
+
+  private matching(filter: PageWanted["filter"], order: FileOrder = "UPLOAD_DATE_DESC") {
+    return this.files.filter((file) => belongs(file, filter)).sort(comparator(order));
+  }
+
+  private read({ first, after, filter, orderBy, head }: PageWanted): Page {
+    const all = this.matching(filter, orderBy);
+    const compare = comparator(orderBy);
+    const last = after && (JSON.parse(after) as StoredFile);
+    const rest = last ? all.filter((file) => compare(file, last) > 0) : all;
+    const nodes = rest.slice(0, first);
+    return {
+      files: {
+        nodes,
+        pageInfo: { hasNextPage: rest.length > first, endCursor: JSON.stringify(nodes.at(-1) ?? null) },
+        ...(head ? { totalCount: all.length, eventCursor: "cursor" } : {}),
+      },
+      ...(head ? { storage: this.storage } : {}),
+    };
+  }
+}
+
+const settle = () => vi.advanceTimersByTimeAsync(0);
+const uploaded = (file: StoredFile) => ({ kind: "UPLOADED" as const, fileId: file.id, file });
+const renamed = (file: StoredFile) => ({ kind: "RENAMED" as const, fileId: file.id, file });
+const deleted = (id: string) => ({ kind: "DELETED" as const, fileId: id, file: null });
+const at = (minute: number, given: Partial<StoredFile> = {}) =>
+  fileWith({ uploadDate: new Date(Date.UTC(2026, 10, 1, 0, minute)).toISOString(), ...given });
+const ids = (rows: readonly StoredFile[]) => rows.map(({ id }) => id);
+
+let service: Service;
+let list: FileList;
+
+async function loaded(files: StoredFile[]): Promise<void> {
+  service.files = files;
+  void list.reload();
+  await settle();
+}
+
+beforeEach(() => {
+  vi.useFakeTimers();
+  service = new Service();
+  list = new FileList(service);
+});
+
+afterEach(() => {
+  list.close();
+  vi.useRealTimers();
+});
+
+describe("a listing", () => {
+  it("is read from the head and tells where its events begin", async () => {
+    const [old, young] = [at(1), at(2)];
+    await loaded([old, young]);
+    expect(list.status).toBe("ready");
+    expect(ids(list.rows)).toEqual([young.id, old.id]);
+    expect(service.cursors).toEqual(["cursor"]);
+  });
+
+  it("reads further pages only as far as somebody looks", async () => {
+    await loaded(Array.from({ length: 1000 }, (_, minute) => at(minute)));
+    const first = list.rows.length;
+    expect(first).toBeLessThan(200);
+    expect(list.total).toBe(1000);
+    list.want(400);
+    await settle();
+    expect(list.rows.length).toBeGreaterThan(400);
+    expect(list.rows.length).toBeLessThan(1000);
+    list.want(1000);
+    await settle();
+    expect(ids(list.rows)).toEqual(ids(service.files.toSorted(comparator("UPLOAD_DATE_DESC"))));
+  });
+
+  it("asks once for what was typed in one go", async () => {
+    await loaded([at(1, { filename: "harbour.jpg" }), at(2)]);
+    for (const typed of ["h", "ha", "har"]) list.setSearch(typed);
+    await vi.advanceTimersByTimeAsync(1000);
+    expect(service.asked).toHaveLength(2);
+    expect(service.asked[1]?.filter).toEqual({ search: "har" });
+    expect(list.rows.map(({ filename }) => filename)).toEqual(["harbour.jpg"]);
+  });
+
+  it("ignores the answer to a question that is no longer asked", async () => {
+    await loaded([at(1, { kind: "IMAGE" }), at(2, { kind: "TEXT" })]);
+    const release = service.hold();
+    list.setKind("IMAGE");
+    list.setKind("TEXT");
+    await release();
+    expect(list.rows.map(({ kind }) => kind)).toEqual(["TEXT"]);
+  });
+
+  it("that cannot be read says why, and is tried again by itself", async () => {
+    service.failing = { failure: { code: "NETWORK", message: "" } };
+    await loaded([at(1)]);
+    expect(list.status).toBe("failed");
+    expect(list.failure?.code).toBe("NETWORK");
+    service.failing = undefined;
+    await vi.advanceTimersByTimeAsync(6000);
+    expect(list.status).toBe("ready");
+    expect(list.failure).toBeUndefined();
+  });
+
+  it("keeps its rows when a later page fails, until that is asked for again", async () => {
+    await loaded(Array.from({ length: 500 }, (_, minute) => at(minute)));
+    const before = list.rows.length;
+    service.failing = { failure: { code: "DATABASE_UNAVAILABLE", message: "" } };
+    list.want(300);
+    await settle();
+    expect(list.rows).toHaveLength(before);
+    expect(list.pageFailure?.code).toBe("DATABASE_UNAVAILABLE");
+    service.failing = undefined;
+    list.retryPage();
+    await settle();
+    expect(list.rows.length).toBeGreaterThan(300);
+  });
+});
+
+describe("an event", () => {
+  it("brings a file to its place in the order", async () => {
+    const [a, c] = [at(1), at(3)];
+    await loaded([a, c]);
+    const b = at(2);
+    list.apply([uploaded(b)]);
+    expect(ids(list.rows)).toEqual([c.id, b.id, a.id]);
+    expect(list.arrivals.has(b.id)).toBe(true);
+  });
+
+  it("that comes twice, or tells what the page already holds, changes nothing", async () => {
+    const [a, b] = [at(1), at(2)];
+    await loaded([a]);
+    list.apply([uploaded(a), uploaded(b)]);
+    list.apply([uploaded(b)]);
+    expect(ids(list.rows)).toEqual([b.id, a.id]);
+    expect(list.arrivals.has(a.id)).toBe(false);
+    list.apply([deleted(b.id)]);
+    list.apply([deleted(b.id)]);
+    expect(ids(list.rows)).toEqual([a.id]);
+  });
+
+  it("brings nothing that the filter keeps out", async () => {
+    await loaded([]);
+    list.setKind("IMAGE");
+    await settle();
+    const [text, image] = [at(1), at(2, { kind: "IMAGE" })];
+    list.apply([uploaded(text), uploaded(image)]);
+    expect(ids(list.rows)).toEqual([image.id]);
+  });
+
+  it("brings nothing that lies beyond the loaded rows; it comes with its page, once", async () => {
+    const files = Array.from({ length: 300 }, (_, minute) => at(minute + 10));
+    await loaded(files);
+    const oldest = at(1);
+    service.files.push(oldest);
+    list.apply([uploaded(oldest)]);
+    expect(ids(list.rows)).not.toContain(oldest.id);
+    list.want(400);
+    await settle();
+    expect(ids(list.rows).filter((id) => id === oldest.id)).toHaveLength(1);
+  });
+
+  it("that arrives between two pages makes no duplicate and leaves no gap", async () => {
+    await loaded(Array.from({ length: 400 }, (_, minute) => at(minute)));
+    const release = service.hold();
+    list.want(200);
+    await settle();
+    const [young, middle] = [at(1000), at(300, { id: "middle" })];
+    service.files.push(young, middle);
+    list.apply([uploaded(young), uploaded(middle)]);
+    await release();
+    list.want(500);
+    await settle();
+    expect(ids(list.rows)).toEqual(ids(service.files.toSorted(comparator("UPLOAD_DATE_DESC"))));
+  });
+
+  it("about a file of the page that is on its way wins over what the page says", async () => {
+    const files = Array.from({ length: 150 }, (_, minute) => at(minute));
+    await loaded(files);
+    const release = service.hold();
+    list.want(150);
+    await settle();
+    const [removed, changed] = files as [StoredFile, StoredFile];
+    const after = { ...changed, filename: "renamed.txt" };
+    list.apply([deleted(removed.id), renamed(after)]);
+    await release();
+    expect(ids(list.rows)).not.toContain(removed.id);
+    expect(list.find(changed.id)?.filename).toBe("renamed.txt");
+    expect(list.rows).toHaveLength(149);
+  });
+
+  it("that repeats the last file of a page does not lose it", async () => {
+    const files = Array.from({ length: 300 }, (_, minute) => at(minute));
+    await loaded(files);
+    const last = list.rows.at(-1) as StoredFile;
+    list.apply([uploaded(last)]);
+    expect(list.rows.at(-1)?.id).toBe(last.id);
+  });
+
+  it("moves a renamed file in an order by name, and out of a search that it leaves", async () => {
+    const [a, b, c] = ["alpha", "beta", "gamma"].map((filename) => fileWith({ filename })) as [
+      StoredFile,
+      StoredFile,
+      StoredFile,
+    ];
+    await loaded([a, b, c]);
+    list.setOrder("FILENAME_ASC");
+    await settle();
+    list.apply([renamed({ ...a, filename: "omega" })]);
+    expect(list.rows.map(({ filename }) => filename)).toEqual(["beta", "gamma", "omega"]);
+    service.files = [b, c, { ...a, filename: "omega" }];
+    list.setSearch("m");
+    await vi.advanceTimersByTimeAsync(1000);
+    list.apply([renamed({ ...c, filename: "delta" })]);
+    expect(list.rows.map(({ filename }) => filename)).toEqual(["omega"]);
+  });
+
+  it("changes the count of copies on every row with the same bytes", async () => {
+    const a = at(1, { hash: "same" });
+    await loaded([a]);
+    const b = at(2, { hash: "same", copies: 2 });
+    list.apply([uploaded(b)]);
+    expect(list.rows.map(({ copies }) => copies)).toEqual([2, 2]);
+    list.apply([deleted(b.id)]);
+    expect(list.rows.map(({ copies }) => copies)).toEqual([1]);
+  });
+
+  it("among very many gives the same as one by one", async () => {
+    const files = Array.from({ length: 50 }, (_, minute) => at(minute));
+    await loaded(files);
+    const news = Array.from({ length: 100 }, (_, minute) => at(minute + 25));
+    list.apply([...news.map(uploaded), ...files.slice(0, 10).map(({ id }) => deleted(id)), ...news.map(uploaded)]);
+    const expected = [...files.slice(10), ...news].sort(comparator("UPLOAD_DATE_DESC"));
+    expect(ids(list.rows)).toEqual(ids(expected));
+  });
+
+  it("makes the service count again, once for many events", async () => {
+    const files = Array.from({ length: 300 }, (_, minute) => at(minute));
+    await loaded(files);
+    const more = [at(1000), at(1001)];
+    service.files.push(...more);
+    for (const file of more) list.apply([uploaded(file)]);
+    await vi.advanceTimersByTimeAsync(1000);
+    expect(list.total).toBe(302);
+    expect(list.storage?.files).toBe(302);
+  });
+});
+
+describe("a hidden file", () => {
+  it("is out of rows and total at once, and returns to its place", async () => {
+    const files = [at(1), at(2), at(3)] as [StoredFile, StoredFile, StoredFile];
+    await loaded([...files]);
+    list.hide([files[1]]);
+    expect(ids(list.rows)).toEqual([files[2].id, files[0].id]);
+    expect(list.total).toBe(2);
+    list.restore([files[1].id]);
+    expect(ids(list.rows)).toEqual([files[2].id, files[1].id, files[0].id]);
+  });
+
+  it("stays hidden when a listing or an event names it, and returns as it is by then", async () => {
+    const file = at(1);
+    await loaded([file]);
+    list.hide([file]);
+    list.apply([renamed({ ...file, filename: "new name" })]);
+    await loaded(service.files);
+    expect(list.rows).toEqual([]);
+    list.apply([renamed({ ...file, filename: "newer name" })]);
+    list.restore([file.id]);
+    expect(list.rows.map(({ filename }) => filename)).toEqual(["newer name"]);
+  });
+
+  it("that is deleted for good does not return", async () => {
+    const file = at(1);
+    await loaded([file]);
+    list.hide([file]);
+    list.deleted([file.id]);
+    list.apply([uploaded(file)]);
+    list.restore([file.id]);
+    expect(list.rows).toEqual([]);
+  });
+});

@@ -1,0 +1,96 @@
+import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
+import type { Answer } from "../api/answer";
+import type { StoredFile } from "../api/documents";
+import { fileWith } from "../files/testing";
+import { OpenFile } from "./open.svelte";
+
+const [a, b] = [fileWith({ id: "a" }), fileWith({ id: "b" })];
+
+describe("the open file", () => {
+  let visited: { state: unknown; url: string }[];
+  let opened: OpenFile;
+  const fetched = vi.fn<(id: string) => Promise<Answer<{ file: StoredFile | null }>>>();
+  const page = new EventTarget();
+
+  beforeEach(() => {
+    visited = [{ state: null, url: "/" }];
+    const here = () => visited.at(-1) as (typeof visited)[number];
+    vi.stubGlobal("addEventListener", page.addEventListener.bind(page));
+    vi.stubGlobal("removeEventListener", page.removeEventListener.bind(page));
+    vi.stubGlobal("location", {
+      get search() {
+        return here().url.slice(1);
+      },
+    });
+    vi.stubGlobal("history", {
+      get state() {
+        return here().state;
+      },
+      pushState: (state: unknown, _: string, url: string) => visited.push({ state, url }),
+      replaceState: (state: unknown, _: string, url: string) => visited.splice(-1, 1, { state, url }),
+      back: () => {
+        visited.pop();
+        page.dispatchEvent(new Event("popstate"));
+      },
+    });
+    fetched.mockReset().mockResolvedValue({ data: { file: a } });
+    opened = new OpenFile({ known: (id) => [a, b].find((file) => file.id === id), fetch: fetched });
+  });
+
+  afterEach(() => vi.unstubAllGlobals());
+
+  const address = () => visited.at(-1)?.url;
+
+  it("is named by the address, and one Back closes it however many were looked at", () => {
+    opened.follow();
+    opened.open("a");
+    opened.open("b");
+    expect(address()).toBe("/?file=b");
+    expect(opened.file).toEqual(b);
+    history.back();
+    expect(opened.id).toBeUndefined();
+    expect(address()).toBe("/");
+  });
+
+  it("leaves no entry behind when it is closed", () => {
+    opened.follow();
+    opened.open("a");
+    opened.close();
+    expect(visited.map(({ url }) => url)).toEqual(["/"]);
+  });
+
+  it("is fetched when the address names one that the list does not hold", async () => {
+    visited = [{ state: null, url: "/?file=far" }];
+    opened.follow();
+    expect(opened.status).toBe("loading");
+    await vi.waitFor(() => expect(opened.status).toBe("ready"));
+    opened.close();
+    expect(address()).toBe("/");
+  });
+
+  it("that does not exist is said to be missing", async () => {
+    fetched.mockResolvedValue({ data: { file: null } });
+    visited = [{ state: null, url: "/?file=never" }];
+    opened.follow();
+    await vi.waitFor(() => expect(opened.status).toBe("missing"));
+  });
+
+  it("that is deleted elsewhere says so and stays closed to later news", () => {
+    opened.follow();
+    opened.open("a");
+    opened.apply([{ kind: "DELETED", fileId: "a", file: null }]);
+    expect(opened.status).toBe("gone");
+    opened.apply([{ kind: "RENAMED", fileId: "a", file: { ...a, filename: "late" } }]);
+    expect(opened.status).toBe("gone");
+  });
+
+  it("follows a new name and a new copy of its bytes", () => {
+    opened.follow();
+    opened.open("a");
+    opened.apply([
+      { kind: "RENAMED", fileId: "a", file: { ...a, filename: "new name" } },
+      { kind: "UPLOADED", fileId: "c", file: fileWith({ id: "c", hash: a.hash, copies: 2 }) },
+    ]);
+    expect(opened.file).toMatchObject({ filename: "new name", copies: 2 });
+  });
+});

@@ -1,0 +1,72 @@
+import { expect, it } from "vitest";
+import { droppedFiles } from "./dropped";
+
+type Tree = { [name: string]: Tree | File | "locked" };
+
+/** What a browser gives for a drop: folders answer a few entries at a time, then none. */
+function entry(path: string, node: Tree | File | "locked"): FileSystemEntry {
+  if (node instanceof File || node === "locked") {
+    const file = (resolve: (file: File) => void, reject: (error: Error) => void) =>
+      node === "locked" ? reject(new Error("NotReadableError")) : resolve(node);
+    return { fullPath: path, isDirectory: false, file } as unknown as FileSystemEntry;
+  }
+  const createReader = () => {
+    const left = Object.entries(node).map(([name, child]) => entry(`${path}/${name}`, child));
+    return { readEntries: (resolve: (entries: FileSystemEntry[]) => void) => resolve(left.splice(0, 2)) };
+  };
+  return { fullPath: path, isDirectory: true, createReader } as unknown as FileSystemEntry;
+}
+
+function drop(tree: Tree): DataTransfer {
+  const items = Object.entries(tree).map(([name, node]) => ({
+    kind: "file",
+    webkitGetAsEntry: () => entry(`/${name}`, node),
+    getAsFile: () => null,
+  }));
+  return { items } as unknown as DataTransfer;
+}
+
+const file = (name: string) => new File(["x"], name);
+
+it("a dropped folder gives its files in order, however deep and many", async () => {
+  const found = await droppedFiles(
+    drop({
+      "first.txt": file("first.txt"),
+      Photos: {
+        "1.jpg": file("1.jpg"),
+        "2.jpg": file("2.jpg"),
+        Old: { "3.jpg": file("3.jpg") },
+        "4.jpg": file("4.jpg"),
+      },
+      "last.txt": file("last.txt"),
+    }),
+  );
+  expect(found.files.map(({ path }) => path)).toEqual([
+    "first.txt",
+    "Photos/1.jpg",
+    "Photos/2.jpg",
+    "Photos/Old/3.jpg",
+    "Photos/4.jpg",
+    "last.txt",
+  ]);
+});
+
+it("what cannot be read and what is empty is told, and the rest still comes", async () => {
+  const found = await droppedFiles(
+    drop({ Box: { "secret.txt": "locked", Nothing: {}, "open.txt": file("open.txt") } }),
+  );
+  expect(found.unreadable).toEqual(["Box/secret.txt"]);
+  expect(found.emptyFolders).toEqual(["Box/Nothing"]);
+  expect(found.files.map(({ path }) => path)).toEqual(["Box/open.txt"]);
+});
+
+it("an item that the file system does not know, as a pasted image, is taken as a file", async () => {
+  const image = file("image.png");
+  const transfer = {
+    items: [
+      { kind: "string", webkitGetAsEntry: () => null, getAsFile: () => null },
+      { kind: "file", webkitGetAsEntry: () => null, getAsFile: () => image },
+    ],
+  } as unknown as DataTransfer;
+  expect((await droppedFiles(transfer)).files).toEqual([{ path: "image.png", file: image }]);
+});

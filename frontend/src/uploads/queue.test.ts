@@ -1,0 +1,181 @@
+import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
+import { type Answer, failed } from "../api/answer";
+import type { UploadedFile } from "../api/documents";
+import type { UploadOptions } from "../api/upload";
+import { fileWith } from "../files/testing";
+import { UploadQueue } from "./queue.svelte";
+
+interface Attempt extends UploadOptions {
+  name: string;
+  answer(answer: Answer<UploadedFile>): Promise<void>;
+}
+
+const settle = () => vi.advanceTimersByTimeAsync(0);
+const done: Answer<UploadedFile> = { data: { deduplicated: false, file: fileWith() } };
+const stored: Answer<UploadedFile> = { data: { deduplicated: true, file: fileWith() } };
+
+describe("the upload queue", () => {
+  let attempts: Attempt[];
+  let queue: UploadQueue;
+  const heard = vi.fn<(uploaded: UploadedFile) => void>();
+
+  const add = (...names: string[]) =>
+    queue.add(names.map((name) => ({ path: name, file: new File([new Uint8Array(1000)], name) })));
+  const states = () => queue.items.map(({ state }) => state);
+  const attempt = (name: string) => attempts.findLast((each) => each.name === name) as Attempt;
+  const item = (name: string) => queue.items.find(({ path }) => path === name) as (typeof queue.items)[number];
+
+  beforeEach(() => {
+    vi.useFakeTimers();
+    attempts = [];
+    heard.mockReset();
+    queue = new UploadQueue(
+      (file, options) =>
+        new Promise((resolve) => {
+          const answer = (answer: Answer<UploadedFile>) => {
+            resolve(answer);
+            return settle();
+          };
+          attempts.push({ ...options, name: file.name, answer: async (each) => void (await answer(each)) });
+          options.signal.addEventListener("abort", () => resolve(failed("ABORTED")));
+        }),
+      heard,
+    );
+  });
+
+  afterEach(() => {
+    queue.cancelAll();
+    vi.useRealTimers();
+  });
+
+  it("sends three at once, in the order in which they were added", async () => {
+    add("a", "b", "c", "d", "e");
+    expect(attempts.map(({ name }) => name)).toEqual(["a", "b", "c"]);
+    expect(states()).toEqual(["sending", "sending", "sending", "waiting", "waiting"]);
+    await attempt("b").answer(done);
+    expect(attempts.map(({ name }) => name)).toEqual(["a", "b", "c", "d"]);
+    expect(states()).toEqual(["sending", "done", "sending", "sending", "waiting"]);
+  });
+
+  it("goes on after a failure, which it keeps", async () => {
+    add("a", "b", "c", "d");
+    await attempt("a").answer({ failure: { code: "FILE_TOO_LARGE", message: "" } });
+    expect(item("a").state).toBe("failed");
+    expect(item("a").failure?.code).toBe("FILE_TOO_LARGE");
+    expect(item("d").state).toBe("sending");
+  });
+
+  it("tells an upload that the service already had from a new one, and hands both on", async () => {
+    add("a", "b");
+    await attempt("a").answer(stored);
+    await attempt("b").answer(done);
+    expect(states()).toEqual(["stored", "done"]);
+    expect(heard).toHaveBeenCalledTimes(2);
+  });
+
+  it("waits for the answer when all bytes are sent", () => {
+    add("a");
+    attempt("a").progress(400);
+    expect(item("a")).toMatchObject({ state: "sending", sent: 400 });
+    attempt("a").progress(1000);
+    expect(item("a").state).toBe("storing");
+  });
+
+  it("cancels one that waits without ever sending it", async () => {
+    add("a", "b", "c", "d");
+    queue.cancel(item("d"));
+    await attempt("a").answer(done);
+    expect(attempts.map(({ name }) => name)).not.toContain("d");
+    expect(item("d").state).toBe("cancelled");
+  });
+
+  it("cancels one that is sent, ends its request, and sends the next", async () => {
+    add("a", "b", "c", "d");
+    queue.cancel(item("b"));
+    await settle();
+    expect(attempt("b").signal.aborted).toBe(true);
+    expect(states()).toEqual(["sending", "cancelled", "sending", "sending"]);
+  });
+
+  it("cancels all without starting those that waited", async () => {
+    add("a", "b", "c", "d", "e");
+    queue.cancelAll();
+    await settle();
+    expect(attempts).toHaveLength(3);
+    expect(new Set(states())).toEqual(new Set(["cancelled"]));
+    expect(queue.active).toBe(false);
+  });
+
+  it("retries under the same key, so that a lost answer makes no second file", async () => {
+    add("a", "b");
+    expect(attempt("a").idempotencyKey).not.toBe(attempt("b").idempotencyKey);
+    const { idempotencyKey } = attempt("a");
+    await attempt("a").answer(failed("NETWORK") as Answer<UploadedFile>);
+    queue.retry(item("a"));
+    expect(attempts).toHaveLength(3);
+    expect(attempt("a").idempotencyKey).toBe(idempotencyKey);
+    await attempt("a").answer(done);
+    expect(item("a")).toMatchObject({ state: "done", failure: undefined });
+  });
+
+  it("retries under a new key when the old one belongs to other content", async () => {
+    add("a");
+    const { idempotencyKey } = attempt("a");
+    await attempt("a").answer(failed("IDEMPOTENCY_CONFLICT") as Answer<UploadedFile>);
+    queue.retry(item("a"));
+    expect(attempt("a").idempotencyKey).not.toBe(idempotencyKey);
+  });
+
+  it("is not confused by an answer to an attempt that was cancelled and made again", async () => {
+    add("a");
+    const first = attempt("a");
+    queue.cancel(item("a"));
+    queue.retry(item("a"));
+    await first.answer(done);
+    first.progress(900);
+    expect(item("a")).toMatchObject({ state: "sending" });
+    await attempt("a").answer(stored);
+    expect(item("a").state).toBe("stored");
+  });
+
+  it("lists what could not be read, with nothing to retry", () => {
+    queue.addUnreadable(["Photos/locked.jpg"]);
+    expect(item("Photos/locked.jpg")).toMatchObject({ state: "failed", failure: { code: "UNREADABLE" } });
+    expect(queue.canRetry(item("Photos/locked.jpg"))).toBe(false);
+  });
+
+  it("adds up what is left to send, without what failed or was cancelled", async () => {
+    add("a", "b", "c", "d");
+    attempt("a").progress(500);
+    await attempt("b").answer(failed("NETWORK") as Answer<UploadedFile>);
+    queue.cancel(item("c"));
+    await vi.advanceTimersByTimeAsync(300);
+    expect(queue.totals).toMatchObject({ files: 4, active: 2, failed: 1, cancelled: 1, sent: 500, bytes: 2000 });
+  });
+
+  it("tells the speed and the time that is left", async () => {
+    add("a");
+    for (let sent = 50; sent <= 500; sent += 50) {
+      attempt("a").progress(sent);
+      await vi.advanceTimersByTimeAsync(250);
+    }
+    expect(queue.totals.speed).toBeCloseTo(200);
+    expect(queue.totals.secondsLeft).toBeCloseTo(2.5);
+  });
+
+  it("clears what is finished and keeps what is not", async () => {
+    add("a", "b", "c");
+    await attempt("a").answer(done);
+    await attempt("b").answer(failed("NETWORK") as Answer<UploadedFile>);
+    queue.clearFinished();
+    expect(queue.items.map(({ path }) => path)).toEqual(["c"]);
+  });
+
+  it("starts its totals afresh for a new batch, but keeps the failures of the last", async () => {
+    add("a", "b");
+    await attempt("a").answer(done);
+    await attempt("b").answer(failed("NETWORK") as Answer<UploadedFile>);
+    add("c");
+    expect(queue.items.map(({ path }) => path)).toEqual(["b", "c"]);
+  });
+});

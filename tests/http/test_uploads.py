@@ -1,0 +1,583 @@
+import asyncio
+import errno
+import hashlib
+import random
+from contextlib import suppress
+from datetime import timedelta
+
+import httpx
+import pytest
+
+from directory import eventually
+from raw import END, MULTIPART, chunk, connected, head_of_part
+from satchel.blobs.local import LocalBlobWriter
+from satchel.config import MIB
+from satchel.files import STEP
+from server import Server
+
+quick_to_reclaim = pytest.mark.settings(
+    delete_grace=timedelta(microseconds=1), sweep_interval=timedelta(milliseconds=100)
+)
+LIMIT = 100_000
+
+
+def sha256(data):
+    return hashlib.sha256(data).hexdigest()
+
+
+def file_part(data, filename="a.txt", content_type="text/plain"):
+    return {"file": (filename, data, content_type)}
+
+
+async def upload(client, data, filename="a.txt", **options):
+    return await client.post("/files/upload", files=file_part(data, filename), **options)
+
+
+async def uploaded(client, data, filename="a.txt", **options):
+    """The metadata of a new file."""
+    response = await upload(client, data, filename, **options)
+    assert response.status_code == 200, response.text
+    return response.json()
+
+
+def assert_problem(response, status, code, *words):
+    """The answer is a problem document of this code that says these words."""
+    assert (response.status_code, response.headers["content-type"]) == (status, "application/problem+json")
+    problem = response.json()
+    assert (problem["status"], problem["code"]) == (status, code)
+    for word in words:
+        assert word in problem["detail"]
+
+
+async def streamed(*pieces):
+    for piece in pieces:
+        yield piece
+
+
+def form(*parts):
+    """A body of parts given as (name, filename, bytes)."""
+    joined = b"\r\n".join(head_of_part(name, filename) + data for name, filename, data in parts)
+    return joined + END
+
+
+async def post_form(client, body, **headers):
+    """Send a body that is written by hand."""
+    return await client.post("/files/upload", content=body, headers={"Content-Type": MULTIPART, **headers})
+
+
+@pytest.fixture(params=["in process", "over a socket"])
+def door(request):
+    """A client of the application without a network, and one of a real server."""
+    return request.getfixturevalue({"in process": "client", "over a socket": "remote"}[request.param])
+
+
+@pytest.fixture
+async def remote(shared_server):
+    async with httpx.AsyncClient(base_url=shared_server.url, timeout=60) as client:
+        yield client
+
+
+@pytest.fixture(scope="module")
+async def strict_server(tmp_path_factory):
+    """A real server that takes small files only, and is quick to give bytes up."""
+    quick = {"delete_grace": "0.001s", "sweep_interval": "0.2s"}
+    server = Server(tmp_path_factory.mktemp("strict"), max_file_size=LIMIT, log_level="debug", **quick)
+    yield await server.start()
+    await server.kill()
+
+
+@pytest.fixture
+async def strict(strict_server):
+    async with httpx.AsyncClient(base_url=strict_server.url, timeout=60) as client:
+        yield client
+
+
+# What is kept
+
+
+async def test_an_upload_answers_with_all_that_is_known_of_the_file(door):
+    """The answer holds the whole metadata object, and the file is there with its bytes."""
+    data = b"the quick brown fox\n"
+    file = await uploaded(door, data, "père noël 🎅.txt")
+    assert set(file) == {
+        *("id", "filename", "size", "content_type", "hash", "upload_date", "minio_object_name"),
+        *("kind", "preview_url", "download_url"),
+    }
+    assert (file["filename"], file["size"], file["hash"]) == ("père noël 🎅.txt", len(data), sha256(data))
+    assert (file["content_type"].split(";")[0], file["kind"]) == ("text/plain", "TEXT")
+    assert (await door.get(f"/files/{file['id']}/metadata")).json() == file
+    assert (await door.get(file["download_url"])).content == data
+
+
+@pytest.mark.parametrize("size", [0, 1, STEP - 1, STEP, STEP + 1, 3 * STEP + 7])
+async def test_every_size_comes_back_byte_for_byte(door, size):
+    """Sizes around the steps in which bytes are hashed and stored are kept whole."""
+    data = random.Random(size).randbytes(size)
+    file = await uploaded(door, data, "bytes.bin")
+    assert (file["size"], file["hash"]) == (size, sha256(data))
+    assert (await door.get(file["download_url"])).content == data
+
+
+async def test_a_body_without_a_length_is_taken(remote):
+    """Chunked transfer coding is as good as a Content-Length, in any chunks."""
+    data = random.Random(1).randbytes(300_000)
+    body = form(("file", "chunked.bin", data))
+    pieces = [body[at : at + 9973] for at in range(0, len(body), 9973)]
+    response = await post_form(remote, streamed(*pieces))
+    assert response.request.headers["transfer-encoding"] == "chunked"
+    assert response.json()["hash"] == sha256(data)
+
+
+async def test_a_body_that_trickles_in_is_taken(shared_server):
+    """One byte in each chunk makes the same file."""
+    data = b"slow\r\n--" * 10
+    async with connected(shared_server) as raw:
+        await raw.request("POST", "/files/upload", {"Content-Type": MULTIPART, "Transfer-Encoding": "chunked"})
+        for byte in form(("file", "slow.txt", data)):
+            await raw.send(chunk(bytes([byte])))
+        await raw.send(chunk(b""))
+        answer = await raw.answer()
+    assert (answer.status, answer.json()["hash"]) == (200, sha256(data))
+
+
+async def test_a_connection_goes_on_after_an_upload(shared_server):
+    """One connection carries one upload after the other."""
+    async with connected(shared_server) as raw:
+        for data in (b"first", b"second"):
+            body = form(("file", "a.txt", data))
+            headers = {"Content-Type": MULTIPART, "Content-Length": str(len(body))}
+            await raw.request("POST", "/files/upload", headers, body)
+            answer = await raw.answer()
+            assert (answer.status, answer.json()["hash"]) == (200, sha256(data))
+
+
+async def test_the_declared_type_does_not_decide(client):
+    """The type is told from the bytes, whatever the client says."""
+    page = b"<!DOCTYPE html><html><script>alert(1)</script></html>"
+    response = await client.post("/files/upload", files=file_part(page, "photo.png", "image/png"))
+    file = response.json()
+    assert (file["content_type"].split(";")[0], file["preview_url"]) != ("image/png", None)
+    assert file["kind"] != "IMAGE"
+
+
+# A declared hash
+
+
+@pytest.mark.parametrize("order", ["before", "after"])
+@pytest.mark.parametrize("write", [str.lower, str.upper])
+async def test_a_declared_hash_that_matches_is_accepted(client, order, write):
+    """The hash may stand before the file or after it, in either case of letters."""
+    parts = [("hash", None, write(sha256(b"data")).encode()), ("file", "a.txt", b"data")]
+    response = await post_form(client, form(*(parts if order == "before" else reversed(parts))))
+    assert (response.status_code, response.json()["hash"]) == (200, sha256(b"data"))
+
+
+@pytest.mark.parametrize("order", ["before", "after"])
+@pytest.mark.parametrize(
+    ("declared", "status", "code"),
+    [
+        (sha256(b"other").encode(), 422, "HASH_MISMATCH"),
+        (b"", 400, "BAD_REQUEST"),
+        (sha256(b"data").encode()[:-1], 400, "BAD_REQUEST"),
+        (sha256(b"data").encode() + b"0", 400, "BAD_REQUEST"),
+        (b"sha256:" + sha256(b"data").encode()[7:], 400, "BAD_REQUEST"),
+        (sha256(b"data").encode() + b"\n", 400, "BAD_REQUEST"),
+        ("é".encode() * 64, 400, "BAD_REQUEST"),
+    ],
+)
+async def test_a_declared_hash_that_does_not_match_keeps_nothing(client, directory, order, declared, status, code):
+    """A wrong or malformed hash is refused, before the file or after it, and nothing of the upload is kept."""
+    parts = [("hash", None, declared), ("file", "a.txt", b"data")]
+    response = await post_form(client, form(*(parts if order == "before" else reversed(parts))))
+    assert_problem(response, status, code)
+    await eventually(directory.is_empty)
+
+
+# Idempotency keys
+
+
+async def test_the_same_upload_sent_again_gives_the_same_file(client, directory):
+    """A client that got no answer may send the upload again under its key: there is one file, and one object."""
+    key = {"Idempotency-Key": "my-upload"}
+    first = await uploaded(client, b"data", headers=key)
+    assert await uploaded(client, b"data", headers=key) == first
+    assert directory.count("files") == 1
+    await eventually(lambda: len(directory.objects()) == 1)
+
+
+async def test_the_same_upload_sent_at_once_many_times_gives_one_file(client, directory):
+    """A key holds when the same upload is under way several times."""
+    files = await asyncio.gather(*(uploaded(client, b"data", headers={"Idempotency-Key": "k"}) for _ in range(10)))
+    assert len({file["id"] for file in files}) == directory.count("files") == 1
+
+
+@pytest.mark.parametrize(("data", "filename"), [(b"other", "a.txt"), (b"data", "b.txt")])
+async def test_a_key_used_for_another_upload_is_refused(client, directory, data, filename):
+    """A key names one name with one content; the first file stays, and nothing of the second is kept."""
+    key = {"Idempotency-Key": "my-upload"}
+    await uploaded(client, b"data", headers=key)
+    assert_problem(await upload(client, data, filename, headers=key), 409, "IDEMPOTENCY_CONFLICT")
+    await eventually(directory.is_clean)
+    assert directory.count("files") == 1
+
+
+async def test_an_upload_that_failed_does_not_use_its_key_up(client):
+    """A key belongs to the file that it made; what made none may be tried again."""
+    key = {"Idempotency-Key": "my-upload"}
+    response = await client.post("/files/upload", files=file_part(b"data"), data={"hash": "0" * 64}, headers=key)
+    assert_problem(response, 422, "HASH_MISMATCH")
+    await uploaded(client, b"data", headers=key)
+
+
+@pytest.mark.parametrize("key", ["", "k" * 256])
+async def test_a_key_that_is_empty_or_too_long_is_refused(client, directory, key):
+    """A key has 1 to 255 characters."""
+    assert_problem(await upload(client, b"data", headers={"Idempotency-Key": key}), 400, "BAD_REQUEST", "255")
+    await uploaded(client, b"data", headers={"Idempotency-Key": "k" * 255})
+    await eventually(directory.is_clean)
+
+
+# Sizes
+
+
+@pytest.mark.parametrize("coding", ["length", "chunked", "one chunk"])
+@pytest.mark.parametrize("size", [LIMIT - 1, LIMIT, LIMIT + 1, 3 * LIMIT])
+async def test_the_size_limit_is_counted_to_the_byte(strict, strict_server, size, coding):
+    """A file of the limit is taken and one byte more is not, whether the length is declared or not."""
+    data = random.Random(size).randbytes(size)
+    body = form(("file", "a.bin", data))
+    pieces = [body] if coding == "one chunk" else [body[at : at + 8192] for at in range(0, len(body), 8192)]
+    response = await post_form(strict, body if coding == "length" else streamed(*pieces))
+    if size <= LIMIT:
+        assert (response.status_code, response.json()["size"]) == (200, size)
+        await strict.delete(f"/files/{response.json()['id']}")
+    else:
+        assert_problem(response, 413, "FILE_TOO_LARGE", "SATCHEL_MAX_FILE_SIZE")
+    await eventually(strict_server.directory.is_empty)
+
+
+async def test_a_length_that_is_too_short_for_the_form_is_a_broken_form(strict_server):
+    """A Content-Length that lies cuts the form, and what stands behind it is not taken for a file."""
+    body = form(("file", "a.bin", b"x" * 1000))
+    async with connected(strict_server) as raw:
+        headers = {"Content-Type": MULTIPART, "Content-Length": str(len(body) - 100)}
+        await raw.request("POST", "/files/upload", headers, body)
+        answer = await raw.answer()
+        assert answer.status == 400
+        assert await raw.is_closed()
+    await eventually(strict_server.directory.is_empty)
+
+
+async def test_a_length_that_is_too_long_keeps_nothing(strict_server):
+    """A whole form from a client that leaves before its Content-Length is reached is not taken."""
+    body = form(("file", "a.bin", b"x" * 1000))
+    async with connected(strict_server) as raw:
+        headers = {"Content-Type": MULTIPART, "Content-Length": str(len(body) + 100)}
+        await raw.request("POST", "/files/upload", headers, body)
+        await eventually(strict_server.directory.objects)
+    await eventually(strict_server.directory.is_empty)
+
+
+# Refusals
+
+
+@pytest.mark.parametrize("filename", ["", "/", "..", "a/", "\x01\x02", "\u202e", " . "])
+async def test_a_name_of_which_nothing_is_left_is_refused(client, directory, filename):
+    """A name that is empty once it is cleaned is refused."""
+    assert_problem(await post_form(client, form(("file", filename, b"data"))), 400, "INVALID_FILENAME")
+    await eventually(directory.is_empty)
+
+
+@pytest.mark.parametrize(
+    ("filename", "kept"),
+    [("../../etc/passwd", "passwd"), ("C:\\Users\\me\\cv.pdf", "cv.pdf"), ("a\x00b.txt", "ab.txt")],
+)
+async def test_a_name_never_reaches_the_disk(client, directory, filename, kept):
+    """Paths in names are cut off, and objects are named by the service alone."""
+    response = await post_form(client, form(("file", filename, b"data")))
+    assert response.json()["filename"] == kept
+    assert directory.objects() == {response.json()["minio_object_name"]}
+
+
+@pytest.mark.parametrize(
+    ("parts", "words"),
+    [
+        pytest.param([], "'file' is missing", id="empty"),
+        pytest.param([("hash", None, b"0" * 64)], "'file' is missing", id="no-file"),
+        pytest.param([("file", None, b"data")], "no filename", id="file-as-a-field"),
+        pytest.param([("file", "a", b"1"), ("other", None, b"2")], "'other'", id="extra-field"),
+        pytest.param([("other", "b", b"2"), ("file", "a", b"1")], "'other'", id="extra-file-first"),
+        pytest.param([("file", "a", b"1"), ("file", "b", b"2")], "more than one part named 'file'", id="two-files"),
+        pytest.param([("File", "a", b"1")], "'File'", id="other-case"),
+    ],
+)
+async def test_a_form_of_another_shape_keeps_nothing(client, directory, parts, words):
+    """A part too few or too many is refused by its name, and nothing is kept, not even a file that came whole."""
+    assert_problem(await post_form(client, form(*parts)), 400, "BAD_MULTIPART", words)
+    await eventually(directory.is_empty)
+
+
+async def test_a_body_that_is_no_form_is_refused(client):
+    """Only multipart/form-data is an upload."""
+    for content_type in ("application/json", "text/plain", "application/x-www-form-urlencoded", "multipart/mixed"):
+        response = await client.post("/files/upload", content=b"{}", headers={"Content-Type": content_type})
+        assert_problem(response, 415, "UNSUPPORTED_MEDIA_TYPE")
+    assert_problem(await client.post("/files/upload"), 415, "UNSUPPORTED_MEDIA_TYPE")
+
+
+async def test_a_hash_field_without_end_is_refused_while_it_comes(client, directory):
+    """A form field is held in memory, so it has a limit."""
+    parts = form(("hash", None, b"0" * 20_000), ("file", "a", b"data"))
+    assert_problem(await post_form(client, parts), 413, "PAYLOAD_TOO_LARGE", "SATCHEL_MAX_MAP_SIZE")
+    await eventually(directory.is_empty)
+
+
+@pytest.mark.parametrize(
+    ("first", "status", "code"),
+    [
+        (head_of_part("file", ".."), 400, "INVALID_FILENAME"),
+        (head_of_part("other", "a"), 400, "BAD_MULTIPART"),
+        (head_of_part("file", "a") + b"x" * (LIMIT + 1), 413, "FILE_TOO_LARGE"),
+        (b"x" * 2000, 400, "BAD_MULTIPART"),
+    ],
+)
+async def test_a_refusal_comes_before_the_body_and_the_connection_is_cut(strict_server, first, status, code):
+    """The client reads why it was refused, and the server takes no more than a bounded rest of the body."""
+    most = 64 * MIB
+    async with connected(strict_server) as raw:
+        headers = {"Content-Type": MULTIPART, "Content-Length": str(1024 * MIB)}
+        await raw.request("POST", "/files/upload", headers, first)
+        answer = await raw.answer()  # while the body has not even begun to flow
+        assert (answer.status, answer.json()["code"]) == (status, code)
+        assert answer.headers["connection"] == "close"
+        assert await raw.flood(most) < most / 2  # 4 MiB, and what the kernel's buffers hold
+        assert await raw.is_closed()
+
+
+async def test_of_a_refused_body_no_more_than_the_drain_is_read(app, settings):
+    """Of an endless body, 4 MiB are read after the refusal, to the chunk."""
+    piece = b"x" * 65536
+    taken, sent = 0, []
+
+    async def receive():
+        nonlocal taken
+        taken += len(piece)
+        return {"type": "http.request", "body": piece, "more_body": True}
+
+    async def send(message):
+        sent.append(message)
+
+    headers = [(b"content-type", MULTIPART.encode()), (b"transfer-encoding", b"chunked")]
+    scope = {"type": "http", "method": "POST", "path": "/files/upload", "query_string": b"", "headers": headers}
+    await app(scope, receive, send)
+    assert sent[0]["status"] == 400
+    assert taken <= int(settings.refusal_drain) + 2 * len(piece)
+
+
+@pytest.mark.parametrize("fault", [errno.ENOSPC, errno.EDQUOT])
+async def test_a_full_disk_is_said_and_leaves_nothing(client, directory, monkeypatch, fault):
+    """An upload that finds no room answers 507, leaves nothing, and does not stop the next one."""
+
+    def full(*_):
+        raise OSError(fault, "planted")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(LocalBlobWriter, "_write", full)
+        assert_problem(await upload(client, b"data"), 507, "INSUFFICIENT_STORAGE")
+    await eventually(directory.is_empty)
+    await uploaded(client, b"data")
+
+
+async def test_a_failing_disk_is_said_without_its_details(client, directory, monkeypatch):
+    """An input or output error answers 503 with a time to come back, and shows no path."""
+
+    def broken(*_):
+        raise OSError(errno.EIO, "planted", "/secret/path")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(LocalBlobWriter, "_commit", broken)
+        response = await upload(client, b"data")
+    assert_problem(response, 503, "STORE_UNAVAILABLE")
+    assert response.headers["retry-after"].isdigit()
+    assert "secret" not in response.text
+    assert directory.count("files") == 0
+
+
+async def test_an_upload_whose_lease_was_taken_is_refused(client, stack, directory):
+    """What the sweeper has given up is never published, even if all its bytes come in after all."""
+
+    async def body():
+        yield head_of_part("file", "a.txt") + b"data"
+        await eventually(lambda: stack.files._leased)
+        [upload_id] = stack.files._leased
+        await stack.metadata.abandon_upload(upload_id)
+        yield END
+
+    assert_problem(await post_form(client, body()), 409, "LEASE_LOST")
+    await eventually(directory.is_empty)
+
+
+@pytest.mark.settings(upload_lease=timedelta(seconds=1))
+async def test_an_upload_longer_than_its_lease_goes_through(client):
+    """The lease of a running upload is renewed, however slow its bytes come."""
+
+    async def body():
+        yield head_of_part("file", "a.txt")
+        for _ in range(5):
+            await asyncio.sleep(0.5)
+            yield b"x"
+        yield END
+
+    assert (await post_form(client, body())).json()["size"] == 5
+
+
+# Disconnection
+
+
+@pytest.mark.parametrize("cut", [0, 1, 50_000, LIMIT - 1])
+async def test_a_client_that_leaves_in_the_middle_leaves_nothing(strict_server, cut):
+    """Of an upload that stops half way there is no file, no row and no object."""
+    directory = strict_server.directory
+    async with connected(strict_server) as raw:
+        headers = {"Content-Type": MULTIPART, "Content-Length": str(LIMIT * 2)}
+        await raw.request("POST", "/files/upload", headers, head_of_part("file", "a.bin") + b"x" * cut)
+        await eventually(lambda: directory.count("uploads") == 1)
+    await eventually(directory.is_empty)
+
+
+async def test_a_client_that_leaves_before_the_answer_has_still_uploaded_all_or_nothing(strict, strict_server):
+    """A whole body whose client does not wait is a file with its bytes, or nothing."""
+    ended = '"path":"/files/upload"'
+    before = strict_server.logged().count(ended)
+    for number in range(5):
+        body = form(("file", "gone.bin", b"%d" % number * 1000))
+        async with connected(strict_server) as raw:
+            headers = {"Content-Type": MULTIPART, "Content-Length": str(len(body))}
+            await raw.request("POST", "/files/upload", headers, body)
+    await eventually(lambda: strict_server.logged().count(ended) == before + 5)
+    await eventually(strict_server.directory.is_clean)
+    for file in (await strict.get("/files")).json():
+        assert sha256((await strict.get(file["download_url"])).content) == file["hash"]
+        await strict.delete(f"/files/{file['id']}")
+    await eventually(strict_server.directory.is_empty)
+
+
+# Deduplication
+
+
+@quick_to_reclaim
+async def test_identical_bytes_uploaded_at_once_are_stored_once(client, stack, directory):
+    """Many files of the same bytes share one object; each keeps its name, and each is deleted alone."""
+    data = random.Random(2).randbytes(100_000)
+    files = await asyncio.gather(*(uploaded(client, data, f"copy {number}.bin") for number in range(30)))
+    assert len({file["id"] for file in files}) == 30
+    assert len({file["minio_object_name"] for file in files}) == 1
+    await eventually(lambda: directory.objects() == {files[0]["minio_object_name"]})
+
+    *others, last = files
+    for file in others:
+        assert (await client.delete(f"/files/{file['id']}")).status_code == 200
+    await stack.sweeper.sweep()
+    assert (await client.get(last["download_url"])).content == data
+
+    await client.delete(f"/files/{last['id']}")
+    await eventually(directory.is_empty)
+
+
+@quick_to_reclaim
+async def test_a_copy_that_comes_while_the_last_file_is_deleted_keeps_its_bytes(client, directory):
+    """Uploads and deletions of the same bytes at the same time never leave a file without its bytes."""
+    data = b"contended"
+
+    async def churn(number):
+        for _ in range(5):
+            file = await uploaded(client, data, f"{number}.txt")
+            assert (await client.get(file["download_url"])).content == data
+            await client.delete(f"/files/{file['id']}")
+
+    await asyncio.gather(*(churn(number) for number in range(6)))
+    survivor = await uploaded(client, data)
+    await eventually(directory.is_clean)
+    assert (await client.get(survivor["download_url"])).content == data
+
+
+@quick_to_reclaim
+async def test_after_a_sweep_the_store_holds_what_files_need_and_nothing_else(client, directory):
+    """Duplicates, refused, cut and deleted uploads leave no object behind."""
+    kept = [await uploaded(client, b"kept %d" % number) for number in range(3)]
+    await uploaded(client, b"kept 0", "again.txt")
+    gone = await uploaded(client, b"gone")
+    await client.delete(f"/files/{gone['id']}")
+    await client.post("/files/upload", files=file_part(b"refused"), data={"hash": "0" * 64})
+    await post_form(client, form(("file", "a", b"extra"), ("x", None, b"")))
+    await post_form(client, form(("file", "a", b"cut"))[:-20])
+    await eventually(lambda: directory.count("garbage") == 0)
+    assert directory.objects() == {file["minio_object_name"] for file in kept}
+
+
+# Resources
+
+
+async def test_no_byte_is_written_anywhere_but_into_the_store(shared_server):
+    """While an upload runs, the server writes into its data directory alone, and uses no temporary file."""
+    server = shared_server
+    objects = server.data / "objects"
+    async with connected(server) as raw:
+        headers = {"Content-Type": MULTIPART, "Transfer-Encoding": "chunked"}
+        await raw.request("POST", "/files/upload", headers, chunk(head_of_part("file", "a.bin")))
+        for _ in range(64):
+            await raw.send(chunk(b"x" * 65536))
+        await eventually(lambda: any(path.is_relative_to(objects) for path in server.open_files()))
+        assert {path for path in server.open_files() if not path.is_relative_to(server.data)} == {server.log}
+        assert list(server.temporary.iterdir()) == []
+        await raw.send(chunk(END), chunk(b""))
+        assert (await raw.answer()).status == 200
+    assert list(server.temporary.iterdir()) == []
+
+
+async def test_the_size_of_an_upload_is_not_the_size_of_the_memory(shared_server):
+    """An upload of 256 MiB raises the server's resident size by less than 64 MiB."""
+    server = shared_server
+    piece = random.Random(3).randbytes(MIB)
+    async with httpx.AsyncClient(base_url=server.url, timeout=100) as client:
+        await uploaded(client, b"warm")
+        server.forget_peak()
+        before = server.memory()
+        response = await post_form(client, streamed(head_of_part("file", "big.bin"), *[piece] * 256, END))
+        peak = server.peak_memory()
+        await client.delete(f"/files/{response.json()['id']}")
+    assert (response.status_code, response.json()["size"]) == (200, 256 * MIB)
+    assert response.json()["hash"] == sha256(piece * 256)
+    assert peak - before < 64 * MIB
+
+
+# Requests that two servers could read differently
+
+
+@pytest.mark.parametrize(
+    "head",
+    [
+        pytest.param(["Content-Length: 5", "Transfer-Encoding: chunked"], id="length-and-chunked"),
+        pytest.param(["Content-Length: 5", "Content-Length: 6"], id="two-lengths"),
+        pytest.param(["Content-Length: -1"], id="negative-length"),
+        pytest.param(["Content-Length: 5x"], id="length-with-letters"),
+        pytest.param(["Content-Length: +5"], id="length-with-sign"),
+        pytest.param(["Transfer-Encoding: chunked, identity"], id="chunked-not-last"),
+        pytest.param(["Transfer-Encoding: xchunked"], id="unknown-coding"),
+        pytest.param(["Transfer-Encoding : chunked"], id="space-before-colon"),
+        pytest.param(["Transfer-Encoding: chunked", "", "zz\r\nx\r\n0"], id="bad-chunk-size"),
+        pytest.param(["Transfer-Encoding: chunked", "", "1\r\nxyz\r\n0"], id="chunk-longer-than-its-size"),
+    ],
+)
+async def test_a_request_with_an_ambiguous_length_is_refused_and_cut(shared_server, head):
+    """Nothing that follows an ambiguous length is read as a request."""
+    async with connected(shared_server) as raw:
+        lines = ["POST /files/upload HTTP/1.1", "Host: 127.0.0.1", f"Content-Type: {MULTIPART}", *head, "", ""]
+        await raw.send("\r\n".join(lines).encode(), b"GET /healthz HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n")
+        received = b""
+        with suppress(ConnectionError):  # cut with what followed unread, which can destroy the answer
+            async with asyncio.timeout(30):
+                while piece := await raw.reader.read(65536):
+                    received += piece
+    assert b"alive" not in received
+    assert received[:13] in {b"HTTP/1.1 400 ", b""}
