@@ -63,11 +63,24 @@ def app(stack):
     return create_app(stack)
 
 
+def client_of(app):
+    """An HTTP client of an application, without a network between; unexpected failures are answered, not raised."""
+    transport = httpx.ASGITransport(app=app, raise_app_exceptions=False)
+    return httpx.AsyncClient(transport=transport, base_url="http://127.0.0.1")
+
+
 @pytest.fixture
 async def client(app):
-    """An HTTP client of the application, without a network between; unexpected failures are answered, not raised."""
-    transport = httpx.ASGITransport(app=app, raise_app_exceptions=False)
-    async with httpx.AsyncClient(transport=transport, base_url="http://127.0.0.1") as client:
+    """An HTTP client of the application."""
+    async with client_of(app) as client:
+        yield client
+
+
+@pytest.fixture(scope="session")
+async def shared_client(tmp_path_factory):
+    """An HTTP client of one application, for tests that keep nothing."""
+    settings = Settings(_env_file=None, data_dir=tmp_path_factory.mktemp("shared") / "data")
+    async with working(settings) as stack, client_of(create_app(stack)) as client:
         yield client
 
 

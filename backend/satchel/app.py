@@ -11,6 +11,7 @@ from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
+from starlette.routing import Match
 
 import satchel
 from satchel.blobs.local import LocalBlobStore
@@ -24,6 +25,8 @@ from satchel.http import content, files, guards, health, site
 from satchel.http.docs import docs_routes
 from satchel.metadata import Metadata
 from satchel.sweeper import Sweeper
+
+ROUTERS = (files.router, content.router, health.router, graphql, site.router)
 
 
 class DataDirectoryInUse(Exception):
@@ -110,7 +113,7 @@ def create_app(stack: Stack) -> FastAPI:
         },
     )
     app.state.files, app.state.events = stack.files, stack.events
-    for router in (files.router, content.router, health.router, graphql, site.router):
+    for router in ROUTERS:
         app.include_router(router)
     docs_routes(app)
     app.mount("/", site.Assets(directory=site.APP, check_dir=False))
@@ -126,12 +129,21 @@ async def _answer_invalid(_: Request, error: Exception) -> Response:
     return guards.problem(SatchelError(Code.BAD_REQUEST, f"The parameter {where!r}: {first.get('msg', 'invalid')}."))
 
 
-async def _answer_http(_: Request, error: Exception) -> Response:
+async def _answer_http(request: Request, error: Exception) -> Response:
     """Starlette's own refusals: no such route, or not with this method."""
     status = error.status_code if isinstance(error, HTTPException) else 500
     headers = dict(error.headers or {}) if isinstance(error, HTTPException) else {}
     if status == 405:
+        # Starlette names the methods of one route alone; https://www.rfc-editor.org/rfc/rfc9110#section-15.5.6
+        headers["Allow"] = ", ".join(sorted(_methods(request))) or headers.get("Allow", "")
         return guards.problem(SatchelError(Code.METHOD_NOT_ALLOWED, "Not with this method."), headers)
     if status == 404:
         return guards.problem(SatchelError(Code.NOT_FOUND, "There is nothing at this address."))
     return guards.problem(SatchelError(Code.BAD_REQUEST, "The request cannot be read."), headers)
+
+
+def _methods(request: Request) -> set[str]:
+    """The methods of all routes at the address of the request."""
+    routes = [route for router in ROUTERS for route in router.routes]
+    at_address = [route for route in routes if route.matches(request.scope)[0] is not Match.NONE]
+    return {method for route in at_address for method in getattr(route, "methods", None) or ()}

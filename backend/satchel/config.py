@@ -48,6 +48,9 @@ class Settings(BaseSettings):
         ByteSize(4 * MIB), description="What is still read of a body after it was refused, so that the client sees why."
     )
 
+    upload_memory: Bytes = Field(
+        ByteSize(128 * MIB), description="The memory for bytes on their way to the store, of all uploads together."
+    )
     upload_lease: Seconds = Field(
         timedelta(seconds=60), description="How long the bytes of an upload outlive the server that was taking them."
     )

@@ -19,6 +19,7 @@ import hashlib
 import re
 from collections.abc import AsyncGenerator, Callable, Coroutine, Sequence
 from contextlib import suppress
+from mmap import mmap
 from types import TracebackType
 from typing import Any, Self, TypeVar
 from uuid import UUID
@@ -42,8 +43,8 @@ from satchel.metadata import (
 
 T = TypeVar("T")
 
-STEP = 1024 * 1024  # bytes that are hashed and written at once; one step is stored while the next one fills
-HEAD = 4096  # bytes that the type is told from
+# Bytes that are hashed and written at once, while the next step fills: large ones cost fewer turns between threads.
+MIN_STEP, MAX_STEP = 256 * 1024, 4 * 1024 * 1024
 MAX_KEY_LENGTH = 255
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 
@@ -228,9 +229,14 @@ class FileService:
         except BaseException:
             await asyncio.shield(self.spawn(self._abandon(upload_id)))
             raise
-        upload = Upload(upload_id, object_name, filename, declared_type, writer, int(self.settings.max_file_size))
+        upload = Upload(self, upload_id, object_name, filename, declared_type, writer)
         self._leased[upload_id] = upload
         return upload
+
+    def step(self) -> int:
+        """How many bytes an upload takes in one step: its share of the memory, which all uploads have together."""
+        share = int(self.settings.upload_memory) // (2 * max(1, len(self._leased)))
+        return max(MIN_STEP, min(MAX_STEP, share - share % MIN_STEP))
 
     async def discard(self, uploads: Sequence["Upload"]) -> None:
         """Give up the uploads that were not published, and their bytes; safe after an unknown outcome too."""
@@ -295,32 +301,36 @@ class Upload:
 
     def __init__(
         self,
+        service: FileService,
         upload_id: UUID,
         object_name: str,
         filename: str,
         declared_type: str | None,
         writer: BlobWriter,
-        limit: int,
     ) -> None:
         self.id = upload_id
         self.filename = filename
         self.size = 0
         self.sha256 = ""
         self.published = False
+        self._service = service
         self._object_name = object_name
         self._declared_type = declared_type
         self._writer = writer
-        self._limit = limit
+        self._limit = int(service.settings.max_file_size)
         self._digest = hashlib.sha256()
         self._head = b""
-        self._filling: list[memoryview] = []
+        # Two buffers take turns, one filling while the other is stored. Maps, because pages are what a disk can take
+        # straight from memory, and because an anonymous map costs only the pages that were written to.
+        self._filling = mmap(-1, service.step())
         self._filled = 0
+        self._stored: mmap | None = None
         self._step: asyncio.Task[None] | None = None
         self._open = True
         self._lost = False
 
     async def write(self, data: memoryview) -> None:
-        """Take the next bytes (U2); they must not change afterwards.
+        """Take the next bytes (U2).
 
         Raises:
             SatchelError: FILE_TOO_LARGE, LEASE_LOST, INSUFFICIENT_STORAGE or STORE_UNAVAILABLE.
@@ -330,12 +340,15 @@ class Upload:
             raise SatchelError(
                 Code.FILE_TOO_LARGE, f"A file may have {self._limit:,} bytes at most (SATCHEL_MAX_FILE_SIZE)."
             )
-        if len(self._head) < HEAD:
-            self._head += bytes(data[: HEAD - len(self._head)])
-        self._filling.append(data)
-        self._filled += len(data)
-        if self._filled >= STEP:
-            await self._flush()
+        if len(self._head) < media.HEAD_SIZE:
+            self._head += bytes(data[: media.HEAD_SIZE - len(self._head)])
+        while data:
+            taken = min(len(data), len(self._filling) - self._filled)
+            self._filling[self._filled : self._filled + taken] = data[:taken]
+            self._filled += taken
+            data = data[taken:]
+            if self._filled == len(self._filling):
+                await self._flush()
 
     async def finish(self) -> None:
         """Store the rest and make all of it durable (U3). Raises as `write` does."""
@@ -377,19 +390,20 @@ class Upload:
         self._lost = True
 
     async def _flush(self) -> None:
-        step, self._filling, self._filled = self._filling, [], 0
         await self._settle()
         if self._lost:
             raise SatchelError(Code.LEASE_LOST, "The upload stood still for too long and was reclaimed; send it again.")
-        # One contiguous step costs a copy and saves a wait for the interpreter lock, on both threads, for each piece.
-        self._step = asyncio.create_task(self._store(b"".join(step)))
+        self._step = asyncio.create_task(self._store(memoryview(self._filling)[: self._filled]))
+        step, free = self._service.step(), self._stored
+        self._filling, self._stored = free if free and len(free) == step else mmap(-1, step), self._filling
+        self._filled = 0
 
     async def _settle(self) -> None:
         if self._step is not None:
             # Shielded, because a thread cannot be stopped: `abort` waits for it before it closes the object.
             await asyncio.shield(self._step)
 
-    async def _store(self, step: bytes) -> None:
+    async def _store(self, step: memoryview) -> None:
         await asyncio.gather(asyncio.to_thread(self._digest.update, step), self._writer.write(step))
 
 

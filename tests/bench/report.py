@@ -257,7 +257,9 @@ def _written_budget(uploads: list[Result]) -> Budget:
 
 def _door_budget(results: list[Result]) -> Budget:
     ratio = median(_ratios(results, "upload", GRAPHQL, REST))
-    return Budget("GraphQL uploads are as fast as REST uploads, within 5 %", f"{ratio:.3f} times", ratio >= DOOR_RATIO)
+    rest, graphql = (median(r["cpu"] for r in results if _is_ours(r) and r["by"] == door) for door in (REST, GRAPHQL))
+    measured = f"{ratio:.3f} times the speed, {graphql / max(rest, 0.01):.2f} times the CPU"
+    return Budget("GraphQL uploads are as fast as REST uploads, within 5 %", measured, ratio >= DOOR_RATIO)
 
 
 def _depth_budget(results: list[Result]) -> Budget:

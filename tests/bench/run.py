@@ -8,6 +8,7 @@ A budget that is missed is told and is no failure: a benchmark depends on its ma
 
 import argparse
 import json
+import os
 import shutil
 import signal
 import sys
@@ -26,6 +27,8 @@ from bench import listings, report, transfers  # noqa: E402
 from bench.servers import nginx_binary  # noqa: E402
 
 MIB, GIB = 2**20, 2**30
+BUSY = 0.5
+"""A load above which others take so much of the machine that it shows."""
 SECTIONS = {
     "transfers": "one file through each door and back, beside nginx",
     "large": "the memory that one large file takes",
@@ -83,6 +86,8 @@ def main() -> None:
     binary = nginx_binary()
     if binary is None:
         _say("There is no nginx with the dav module: the comparison is left out.")
+    if (load := os.getloadavg()[0]) > BUSY:
+        _say(f"The machine is busy with other work (load {load:.1f}): do not trust the numbers.")
     wanted = [name for name in SECTIONS if getattr(arguments, name)] or list(SECTIONS)
     raw: dict[str, Any] = {"machine": report.machine(arguments.directory, binary), "quick": arguments.quick}
     raw["scale"] = asdict(scale)

@@ -1,13 +1,32 @@
-"""A real browser for the tests, watched: an error in a page or a request to another host fails the test."""
+"""A real browser for the tests, watched: an error in a page or a request to another host fails the test.
+
+What the pages of a failed test looked like and wrote to their consoles is kept in tests/.artifacts.
+"""
 
 import os
+import re
+from pathlib import Path
 from urllib.parse import urlsplit
 
 import pytest
 from chromium import ARGUMENTS, find_chromium
-from playwright.async_api import async_playwright, expect
+from manager import FileManager
+from playwright.async_api import Error, async_playwright, expect
 
 expect.set_options(timeout=30_000)  # a bound for what never comes; a busy machine is no failure
+
+ARTIFACTS = Path(__file__).parents[1] / ".artifacts"
+FAILED = pytest.StashKey[bool]()
+
+# A machine without a network is as good as any: the server is on it too.
+ONLINE = "Object.defineProperty(Navigator.prototype, 'onLine', { get: () => true })"
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item):
+    report = yield
+    item.stash[FAILED] = item.stash.get(FAILED, False) or report.failed
+    return report
 
 
 @pytest.fixture(scope="session")
@@ -25,17 +44,36 @@ async def browser():
 
 
 @pytest.fixture
-async def context(browser):
-    """A fresh profile; every page opened in it is watched."""
-    errors, addresses = [], []
-    context = await browser.new_context()
-    context.on("weberror", lambda error: errors.append(str(error.error)))
-    context.on("request", lambda request: addresses.append(request.url))
-    context.on("page", lambda page: page.on("websocket", lambda socket: addresses.append(socket.url)))
-    yield context
-    await context.close()
+async def profile(browser, request):
+    """Opens fresh browser profiles, with options such as `color_scheme="dark"`; every page in them is watched."""
+    contexts, errors, addresses, console = [], [], [], []
+
+    def watch(page):
+        page.on("websocket", lambda socket: addresses.append(socket.url))
+        page.on("console", lambda message: console.append(f"{message.type}: {message.text}"))
+
+    async def open_profile(**options):
+        context = await browser.new_context(**{"locale": "en-GB", "viewport": {"width": 1280, "height": 800}, **options})
+        contexts.append(context)
+        await context.add_init_script(ONLINE)
+        context.on("weberror", lambda error: errors.append(str(error.error)))
+        context.on("request", lambda request: addresses.append(request.url))
+        context.on("page", watch)
+        return context
+
+    yield open_profile
+    if request.node.stash.get(FAILED, False):
+        await _keep(request.node.name, contexts, [*console, *errors])
+    for context in contexts:
+        await context.close()
     assert errors == [], "an error nobody caught in the page"
     assert [address for address in addresses if _leaves_this_machine(address)] == []
+
+
+@pytest.fixture
+async def context(profile):
+    """A fresh profile with nothing special about it."""
+    return await profile()
 
 
 @pytest.fixture
@@ -44,6 +82,24 @@ async def page(context):
     return await context.new_page()
 
 
+@pytest.fixture
+async def manager(page, server):
+    """The file manager of the test's own server, opened."""
+    return await FileManager(page, server).open()
+
+
 def _leaves_this_machine(address):
     url = urlsplit(address)
-    return url.scheme not in {"data", "blob", "about"} and url.hostname not in {"127.0.0.1", "localhost"}
+    return url.scheme in {"http", "https", "ws", "wss"} and url.hostname not in {"127.0.0.1", "localhost"}
+
+
+async def _keep(name, contexts, console):
+    folder = ARTIFACTS / re.sub(r"\W+", "-", name)
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "console.txt").write_text("\n".join(console))
+    pages = [page for context in contexts for page in context.pages]
+    for number, page in enumerate(pages, 1):
+        try:
+            await page.screenshot(path=folder / f"window-{number}.png")
+        except Error as error:  # a page that hangs must not hide why the test failed
+            (folder / f"window-{number}.txt").write_text(str(error))

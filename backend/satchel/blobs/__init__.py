@@ -17,8 +17,8 @@ def new_object_name() -> str:
 class BlobWriter(Protocol):
     """One object being written, by one task at a time. End it with `commit` or `abort`, exactly once."""
 
-    async def write(self, data: bytes) -> None:
-        """Append the bytes.
+    async def write(self, data: memoryview) -> None:
+        """Append the bytes; their memory is the caller's again when this returns.
 
         Raises INSUFFICIENT_STORAGE or STORE_UNAVAILABLE; the writer can then only be aborted.
         """

@@ -2,6 +2,7 @@
 
 import asyncio
 import errno
+import fcntl
 import os
 from collections.abc import AsyncGenerator, Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -18,8 +19,9 @@ P = ParamSpec("P")
 T = TypeVar("T")
 
 READ_CHUNK = 1024 * 1024
-WRITEBACK_STEP = 8 * 1024 * 1024
-_EARLY_WRITEBACK = hasattr(os, "posix_fadvise")
+O_DIRECT = getattr(os, "O_DIRECT", 0)  # https://man7.org/linux/man-pages/man2/open.2.html; not on every system
+DIRECT_SIZE = 256 * 1024
+DIRECT_BLOCK = 4096
 _NO_ROOM = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 
 log = structlog.get_logger(__name__)
@@ -160,25 +162,39 @@ class LocalBlobWriter:
         self._store = store
         self._name = name
         self._fd = fd
-        self._size = 0
-        self._flushed = 0
+        self._direct: bool | None = False if O_DIRECT else None  # None: not to be had here
 
-    async def write(self, data: bytes) -> None:
+    async def write(self, data: memoryview) -> None:
         """Append to the file."""
         with _translated():
             await self._store.run(self._write, data)
 
-    def _write(self, data: bytes) -> None:
-        rest = memoryview(data)
+    def _write(self, data: memoryview) -> None:
+        # Whole steps go from the caller's memory to the disk, past the page cache: no copy, nothing left for the fsync
+        # to wait for, and what others have in the cache stays. The odd end of a file goes through the cache.
+        self._set_direct(wanted=len(data) >= DIRECT_SIZE and len(data) % DIRECT_BLOCK == 0)
+        rest = data
         while rest:
-            rest = rest[os.write(self._fd, rest) :]
-        self._size += len(data)
-        if _EARLY_WRITEBACK and self._size - self._flushed >= WRITEBACK_STEP:
-            # On Linux this starts the writing of dirty pages without waiting for it, so that the disk works while
-            # the network does and the fsync at the end finds little left.
-            # https://man7.org/linux/man-pages/man2/posix_fadvise.2.html
-            os.posix_fadvise(self._fd, self._flushed, self._size - self._flushed, os.POSIX_FADV_DONTNEED)
-            self._flushed = self._size
+            try:
+                rest = rest[os.write(self._fd, rest) :]
+            except OSError as error:
+                if error.errno != errno.EINVAL or not self._direct:
+                    raise
+                self._never_direct()  # a device with larger blocks, or the rest of a write that was cut short
+
+    def _set_direct(self, *, wanted: bool) -> None:
+        if self._direct is None or self._direct == wanted:
+            return
+        flags = fcntl.fcntl(self._fd, fcntl.F_GETFL)
+        try:
+            fcntl.fcntl(self._fd, fcntl.F_SETFL, flags | O_DIRECT if wanted else flags & ~O_DIRECT)
+            self._direct = wanted
+        except OSError:
+            self._direct = None  # a file system that cannot, such as some in memory or on a network
+
+    def _never_direct(self) -> None:
+        self._set_direct(wanted=False)
+        self._direct = None
 
     async def commit(self) -> None:
         """Fsync the file, then its directory; never again after a failure, which may have dropped the dirty pages."""

@@ -53,14 +53,16 @@ def read_operation(parameters: object, code: Code = Code.BAD_REQUEST) -> Operati
         raise SatchelError(code, "Several operations in one request are not supported.")
     if not isinstance(parameters, dict):
         raise SatchelError(code, "A GraphQL request is a JSON object with a `query`.")
-    query, name, variables = (parameters.get(key) for key in ("query", "operationName", "variables"))
+    query, name, variables, extensions = (
+        parameters.get(key) for key in ("query", "operationName", "variables", "extensions")
+    )
     if not isinstance(query, str) or not query:
         raise SatchelError(code, "The `query` must be a string that is not empty.")
     if name is not None and not isinstance(name, str):
         raise SatchelError(code, "The `operationName` must be a string.")
     if variables is not None and not isinstance(variables, dict):
         raise SatchelError(code, "The `variables` must be an object.")
-    if not isinstance(parameters.get("extensions") or {}, dict):
+    if extensions is not None and not isinstance(extensions, dict):
         raise SatchelError(code, "The `extensions` must be an object.")
     return Operation(query, name or None, variables or {})
 

@@ -165,13 +165,20 @@ def _accepted(request: Request) -> list[tuple[str, float]]:
 
 
 def _negotiate(request: Request) -> str | None:
-    """The media type of the answer; the older one where the client names none. None: it accepts neither."""
-    best, best_quality = None, 0.0
-    for accepted, quality in _accepted(request) or [("*/*", 1.0)]:
-        for offered in (JSON, GRAPHQL_JSON):
-            if accepted in {offered, "application/*", "*/*"} and quality > best_quality:
-                best, best_quality = offered, quality
-    return best
+    """The media type of the answer; the older one where the client does not care. None: it accepts neither.
+
+    The most precise range decides on a type, whatever its place (RFC 9110, 12.5.1); of two types that are accepted
+    alike, the one that is named first is given.
+    """
+    accepted = _accepted(request) or [("*/*", 1.0)]
+    ranked = []
+    for offered in (JSON, GRAPHQL_JSON):
+        ranges = ("*/*", "application/*", offered)
+        matches = [(ranges.index(name), -at, quality) for at, (name, quality) in enumerate(accepted) if name in ranges]
+        precision, place, quality = max(matches, default=(0, 0, 0.0))
+        if quality > 0:
+            ranked.append((quality, precision, place, offered))
+    return max(ranked, key=lambda rank: rank[:3])[-1] if ranked else None
 
 
 def _wants_page(request: Request) -> bool:

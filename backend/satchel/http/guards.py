@@ -2,6 +2,7 @@
 
 import asyncio
 import uuid
+
 import orjson
 import structlog
 from starlette.datastructures import MutableHeaders

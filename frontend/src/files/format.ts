@@ -71,13 +71,19 @@ const graphemes = new Intl.Segmenter(undefined, { granularity: "grapheme" });
  * before it. Never inside a character, however many code points it has.
  */
 export function splitName(name: string): [head: string, tail: string] {
-  const characters = Array.from(graphemes.segment(name), ({ segment }) => segment);
+  const characters = charactersOf(name);
   const dot = characters.lastIndexOf(".");
   const extension = dot > 0 ? characters.length - dot : 0;
   // What follows a late dot is an extension; what follows an early one ("v1. The whole story") is prose.
   const kept = (extension <= 10 ? extension : 0) + 4;
   if (characters.length <= kept + 4) return [name, ""];
   return [characters.slice(0, -kept).join(""), characters.slice(-kept).join("")];
+}
+
+/** Finding the limits of characters is slow, and most names have nothing to find. */
+function charactersOf(text: string): string[] {
+  if (/^[ -~]*$/.test(text)) return text.split("");
+  return Array.from(graphemes.segment(text), ({ segment }) => segment);
 }
 
 /** The letters on a file's tile: its extension where that is short, else its kind. */

@@ -1,0 +1,168 @@
+"""The file manager in a window, found by the roles and words that a person finds it by."""
+
+import hashlib
+import re
+from pathlib import Path
+
+from playwright.async_api import Download, Locator, Page, expect
+
+from server import Server
+
+ROW = "[role=row][data-index]"
+
+# Remembers each value that each progress bar shows, however short.
+RECORD_PROGRESS = """() => {
+  window.progress = {};
+  const note = (bar) => {
+    const values = (window.progress[bar.getAttribute("aria-label")] ??= []);
+    const value = Number(bar.getAttribute("aria-valuenow"));
+    if (values.at(-1) !== value) values.push(value);
+  };
+  const look = () => document.querySelectorAll("[role=progressbar]").forEach(note);
+  new MutationObserver(look).observe(document, {
+    subtree: true, childList: true, attributes: true, attributeFilter: ["aria-valuenow"],
+  });
+}"""
+
+# Drops files that have no path on this machine.
+DROP = """(files) => {
+  const transfer = new DataTransfer();
+  for (const { name, text } of files) transfer.items.add(new File([text], name));
+  for (const type of ["dragenter", "dragover", "drop"]) {
+    document.body.dispatchEvent(new DragEvent(type, { dataTransfer: transfer, bubbles: true, cancelable: true }));
+  }
+}"""
+
+
+class FileManager:
+    """One window on one server."""
+
+    def __init__(self, page: Page, server: Server) -> None:
+        self.page = page
+        self.server = server
+        self.grid = page.get_by_role("grid", name="Files")
+        self.rows = self.grid.locator(ROW)
+        self.names = self.rows.locator(".name b")
+        self.state = page.locator(".live").get_by_role("status")
+        self.search = page.get_by_role("searchbox", name="Search")
+        self.tray = page.get_by_role("region", name="Uploads")
+        self.preview = page.get_by_label("Preview", exact=True)
+        self.toasts = page.locator(".toast")
+
+    async def open(self, address: str = "/") -> "FileManager":
+        """Load the page and wait until it is live."""
+        await self.page.goto(f"{self.server.url}{address}")
+        await expect(self.state).to_have_text("Live")
+        return self
+
+    # --- the list
+
+    def row(self, filename: str) -> Locator:
+        """The row of a file, by its whole name."""
+        return self.rows.filter(has=self.page.locator(".name").get_by_title(filename, exact=True))
+
+    def row_at(self, index: int) -> Locator:
+        """The row at a place of the whole list, from 0, if it is drawn."""
+        return self.grid.locator(f"[role=row][aria-rowindex='{index + 2}'][data-index]")
+
+    async def lists(self, *filenames: str) -> None:
+        """Wait until the list shows exactly these, in this order."""
+        await expect(self.names).to_have_text([re.compile(re.escape(name)) for name in filenames])
+
+    async def show(self, filename: str) -> Locator:
+        """Open the preview of a file that is listed."""
+        await self.row(filename).click()
+        await expect(self.preview.get_by_title(filename, exact=True).first).to_be_visible()
+        return self.preview
+
+    async def delete(self, filename: str) -> None:
+        """Press the row's own button."""
+        await self.row(filename).hover()
+        await self.row(filename).get_by_role("button", name=f"Delete {filename}", exact=True).click()
+
+    async def download(self, filename: str) -> Download:
+        """Press the row's own button, and give what the browser saves."""
+        await self.row(filename).hover()
+        async with self.page.expect_download() as download:
+            await self.row(filename).get_by_role("link", name=f"Download {filename}", exact=True).click()
+        return await download.value
+
+    def header(self, column: str) -> Locator:
+        """The button in a column's header cell."""
+        return self.grid.get_by_role("columnheader", name=column).get_by_role("button")
+
+    def chip(self, kind: str) -> Locator:
+        """The button that shows only one kind of file."""
+        return self.page.get_by_role("group", name="Kind").get_by_role("button", name=re.compile(rf"^{kind}\b"))
+
+    async def top_row(self) -> tuple[str | None, float]:
+        """The first row that is wholly in view: its label, and how far from the top of the window it stands."""
+        return await self.grid.evaluate(
+            """(grid, row) => {
+              const head = grid.querySelector("[role=columnheader]").getBoundingClientRect().bottom;
+              const rows = [...grid.querySelectorAll(row)].map((row) => [row.ariaLabel, row.getBoundingClientRect().top]);
+              return rows.filter(([, top]) => top >= head - 1).sort(([, a], [, b]) => a - b)[0];
+            }""",
+            ROW,
+        )
+
+    # --- uploads
+
+    def upload(self, path: str) -> Locator:
+        """The tray's entry for a file."""
+        return self.tray.get_by_role("listitem").filter(has=self.page.get_by_title(path, exact=True))
+
+    async def choose(self, *files: Path | dict) -> None:
+        """Choose files with the Upload button: paths, or `file(...)`."""
+        async with self.page.expect_file_chooser() as chooser:
+            await self.page.get_by_role("button", name="Upload", exact=True).click()
+        await (await chooser.value).set_files(files)
+
+    async def drag(self, *paths: Path) -> None:
+        """Drag files and folders from the desktop over the page, and hold them there."""
+        self._cdp = await self.page.context.new_cdp_session(self.page)
+        self._dragged = {"items": [], "files": [str(path) for path in paths], "dragOperationsMask": 1}
+        for phase in ("dragEnter", "dragOver"):
+            await self._drag_event(phase)
+
+    async def drop(self) -> None:
+        """Let go of what is dragged."""
+        await self._drag_event("drop")
+
+    async def _drag_event(self, phase: str) -> None:
+        await self._cdp.send(
+            "Input.dispatchDragEvent", {"type": phase, "x": 300, "y": 300, "data": self._dragged}
+        )
+
+    async def drop_text_files(self, **texts: str) -> None:
+        """Drop files that a page made, as from another window; `notes="…"` is notes.txt."""
+        await self.page.evaluate(DROP, [{"name": f"{name}.txt", "text": text} for name, text in texts.items()])
+
+    async def limit_uploads(self, bytes_per_second: int) -> None:
+        """Make the way to the server as narrow as this; -1 lifts the limit."""
+        if not hasattr(self, "_network"):
+            self._network = await self.page.context.new_cdp_session(self.page)
+            await self._network.send("Network.enable")
+        await self._network.send(
+            "Network.emulateNetworkConditions",
+            {"offline": False, "latency": 0, "downloadThroughput": -1, "uploadThroughput": bytes_per_second},
+        )
+
+    async def record_progress(self) -> None:
+        """Remember from now on what the progress bars show."""
+        await self.page.evaluate(RECORD_PROGRESS)
+
+    async def progress(self, label: str) -> list[int]:
+        """The percentages that a bar has shown, in their order."""
+        return await self.page.evaluate("(label) => window.progress[label] ?? []", label)
+
+
+def file(name: str, content: bytes, content_type: str = "application/octet-stream") -> dict:
+    """A file to choose that lies on no disk."""
+    return {"name": name, "mimeType": content_type, "buffer": content}
+
+
+async def saved_hash(download: Download) -> str:
+    """The SHA-256 of what the browser has saved."""
+    with Path(await download.path()).open("rb") as saved:
+        return hashlib.file_digest(saved, "sha256").hexdigest()
