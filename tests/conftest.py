@@ -17,7 +17,7 @@ from satchel.config import Settings
 from server import Server
 
 # No setting of the person who runs the tests reaches them.
-for _name in [name for name in os.environ if name.upper().startswith("SATCHEL_")]:
+for _name in [name for name in os.environ if name.startswith("SATCHEL_") and not name.startswith(("SATCHEL_TEST_", "SATCHEL_SCREENSHOTS"))]:
     del os.environ[_name]
 
 # No example is timed, and those that failed are printed, not kept in a directory.

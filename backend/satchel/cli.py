@@ -2,21 +2,17 @@
 
 import asyncio
 import signal
-import socket
 import sys
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, TypeVar
 
 import typer
-import uvicorn
 
 import satchel
 from satchel import config
 
 if TYPE_CHECKING:  # imported by the commands that need it, so that `--help` answers at once
-    from fastapi import FastAPI
-
     from satchel.app import Stack
 
 T = TypeVar("T")
@@ -30,22 +26,6 @@ cli = typer.Typer(
 )
 
 
-class _Server(uvicorn.Server):
-    """Says where it listens and keeps its data, once both are true."""
-
-    def __init__(self, server: uvicorn.Config, settings: config.Settings) -> None:
-        super().__init__(server)
-        self._settings = settings
-
-    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        await super().startup(sockets)
-        if self.started:
-            host, port = self.servers[0].sockets[0].getsockname()[:2]
-            host = f"[{host}]" if ":" in host else host
-            where = self._settings.data_dir.resolve()
-            print(f"Satchel {satchel.__version__} at http://{host}:{port} (data in {where})", flush=True)  # noqa: T201
-
-
 @cli.command()
 def serve(
     host: Annotated[str | None, typer.Option(help="The address to listen on (SATCHEL_HOST).")] = None,
@@ -57,30 +37,15 @@ def serve(
 
     async def run(stack: "Stack") -> None:
         from satchel.app import create_app
+        from satchel.http.server import Server
 
-        await _Server(_server_config(create_app(stack), settings), settings).serve()
+        # uvicorn raises the signal that stopped it again when all is closed; a clean stop is no failure. Not set before
+        # there is a server to stop: a signal while things open ends the process, which is safe at any instant.
+        for stop in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(stop, lambda *_: None)
+        await Server(create_app(stack), settings).serve()
 
-    # uvicorn raises the signal that stopped it again when all is closed; a clean stop is no failure.
-    signal.signal(signal.SIGTERM, lambda *_: None)
-    signal.signal(signal.SIGINT, lambda *_: None)
     _run(settings, run, background=True)
-
-
-def _server_config(app: "FastAPI", settings: config.Settings) -> uvicorn.Config:
-    return uvicorn.Config(
-        app,
-        host=settings.host,
-        port=settings.port,
-        http="httptools",
-        ws="websockets-sansio",
-        ws_max_size=int(settings.websocket_max_message),
-        lifespan="off",
-        log_config=None,
-        access_log=False,
-        server_header=False,
-        proxy_headers=False,
-        timeout_graceful_shutdown=int(settings.shutdown_timeout.total_seconds()),
-    )
 
 
 def _run(settings: config.Settings, work: "Callable[[Stack], Awaitable[T]]", *, background: bool) -> T:

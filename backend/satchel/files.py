@@ -17,7 +17,7 @@ A crash before U4 leaves an intent whose lease runs out and whose bytes the swee
 import asyncio
 import hashlib
 import re
-from collections.abc import AsyncGenerator, Callable, Coroutine, Sequence
+from collections.abc import Callable, Coroutine, Sequence
 from contextlib import suppress
 from mmap import mmap
 from types import TracebackType
@@ -27,7 +27,7 @@ from uuid import UUID
 import structlog
 
 from satchel import media
-from satchel.blobs import BlobStore, BlobWriter, new_object_name
+from satchel.blobs import BlobReader, BlobStore, BlobWriter, new_object_name
 from satchel.config import Settings
 from satchel.errors import Code, SatchelError, not_found
 from satchel.metadata import (
@@ -40,6 +40,7 @@ from satchel.metadata import (
     Published,
     StorageUsage,
 )
+from satchel.threads import run_in
 
 T = TypeVar("T")
 
@@ -176,10 +177,10 @@ class FileService:
         """What is stored, in files and bytes."""
         return await self._metadata.usage()
 
-    async def read(self, record: FileRecord, start: int, length: int) -> AsyncGenerator[bytes, None]:
-        """`length` bytes of a file from `start`, in chunks; close the generator when done.
+    async def read(self, record: FileRecord, start: int, length: int) -> BlobReader:
+        """Open `length` bytes of a file from `start`; close them when done.
 
-        Raises STORE_INTEGRITY, before the first byte, where the store does not hold what the record says.
+        Raises STORE_INTEGRITY where the store does not hold what the record says.
         """
         return await self._blobs.read(record.object_name, record.size, start, length)
 
@@ -404,7 +405,7 @@ class Upload:
             await asyncio.shield(self._step)
 
     async def _store(self, step: memoryview) -> None:
-        await asyncio.gather(asyncio.to_thread(self._digest.update, step), self._writer.write(step))
+        await asyncio.gather(run_in(None, self._digest.update, step), self._writer.write(step))
 
 
 def _parse_id(file_id: str) -> UUID:

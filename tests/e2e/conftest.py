@@ -88,6 +88,12 @@ async def manager(page, server):
     return await FileManager(page, server).open()
 
 
+@pytest.fixture
+async def viewer(page, shared_server):
+    """The file manager of a server that many tests store their files on."""
+    return await FileManager(page, shared_server).open()
+
+
 def _leaves_this_machine(address):
     url = urlsplit(address)
     return url.scheme in {"http", "https", "ws", "wss"} and url.hostname not in {"127.0.0.1", "localhost"}

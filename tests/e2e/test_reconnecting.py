@@ -43,8 +43,9 @@ async def test_what_happened_while_the_window_was_away_shows_up(manager, server)
     await manager.lists("after.txt", "meanwhile.txt", "stays.txt")
 
 
-async def test_the_window_follows_over_many_restarts(manager, server):
-    """Files uploaded as soon as the server is back, before or after the window is, come once each and in order."""
+async def test_every_window_follows_over_many_restarts(manager, context, server):
+    """Files uploaded as soon as the server is back, before or after a window is, come once each and in order."""
+    windows = [manager, await FileManager(await context.new_page(), server).open()]
     names = []
     for restart in range(3):
         await server.stop() if restart < 2 else await server.kill()
@@ -53,12 +54,14 @@ async def test_the_window_follows_over_many_restarts(manager, server):
         for number in range(4):
             names.insert(0, f"restart {restart} file {number}.txt")
             await store(server, names[0], names[0].encode())
-    await expect(manager.state).to_have_text("Live")
-    await manager.lists(*names)
+    for window in windows:
+        await expect(window.state).to_have_text("Live")
+        await window.lists(*names)
     await store(server, "last.txt", b"the end")
-    await manager.lists("last.txt", *names)
+    for window in windows:
+        await window.lists("last.txt", *names)
+        await expect(window.grid).to_have_attribute("aria-rowcount", str(len(names) + 2))
     assert [entry["filename"] for entry in await stored(server)] == ["last.txt", *names]
-    await expect(manager.grid).to_have_attribute("aria-rowcount", str(len(names) + 2))
 
 
 async def test_a_window_opened_while_the_server_is_down_says_so_and_recovers(manager, server):
@@ -86,15 +89,3 @@ async def test_the_list_stays_usable_without_a_connection(manager, server):
     await expect(manager.preview).to_contain_text("Plain text")
     await server.start()
     await expect(manager.state).to_have_text("Live")
-
-
-async def test_two_windows_catch_up_alike(manager, context, server):
-    """Each window has its own place in the events; after a restart both show the same."""
-    other = await FileManager(await context.new_page(), server).open()
-    await store(server, "one.txt", b"1")
-    await other.lists("one.txt")
-    await server.restart()
-    await store(server, "two.txt", b"2")
-    for window in (manager, other):
-        await window.lists("two.txt", "one.txt")
-        await expect(window.state).to_have_text("Live")

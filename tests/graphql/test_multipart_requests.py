@@ -143,7 +143,10 @@ async def test_one_part_used_in_a_field_and_in_a_list(client, directory):
 
 async def test_the_same_variable_used_twice(client, directory):
     """A variable may stand in several fields."""
-    query = """mutation ($f: Upload!) { a: uploadFile(file: $f) { deduplicated } b: uploadFile(file: $f) { deduplicated } }"""
+    query = """mutation ($f: Upload!) {
+        a: uploadFile(file: $f) { deduplicated }
+        b: uploadFile(file: $f) { deduplicated }
+    }"""
     data = await run(client, query, {"f": None}, {"0": ["variables.f"]}, file("0"))
     assert data == {"a": {"deduplicated": False}, "b": {"deduplicated": True}}
     assert directory.count("files") == 2
@@ -195,7 +198,9 @@ async def test_both_doors_keep_a_file_alike(client):
 
 # Arguments of an upload
 
-KEYED = "mutation ($file: Upload!, $hash: String, $key: String) { uploadFile(file: $file, hash: $hash, idempotencyKey: $key) { file { id } } }"
+KEYED = """mutation ($file: Upload!, $hash: String, $key: String) {
+    uploadFile(file: $file, hash: $hash, idempotencyKey: $key) { file { id } }
+}"""
 
 
 async def keyed(client, data, **variables):

@@ -509,22 +509,24 @@ async def test_truncated_bytes_are_told(client, text, directory):
 
 
 class Chunks:
-    """A stream of chunks that notes what was asked of it; an exception in it is raised in its place."""
+    """A blob of chunks that notes what was asked of it; an exception in it is raised in its place."""
+
+    file = None
 
     def __init__(self, *items):
         self.read, self.closed = 0, False
-        self.stream = self._generate(items)
+        self._items = items
 
-    async def _generate(self, items):
-        try:
-            for item in items:
-                await asyncio.sleep(0)
-                if isinstance(item, BaseException):
-                    raise item
-                self.read += 1
-                yield item
-        finally:
-            self.closed = True
+    async def __aiter__(self):
+        for item in self._items:
+            await asyncio.sleep(0)
+            if isinstance(item, BaseException):
+                raise item
+            self.read += 1
+            yield item
+
+    async def aclose(self):
+        self.closed = True
 
 
 class Connection:
@@ -551,7 +553,7 @@ class Connection:
 
 def respond(chunks, connection, send=None):
     """Run the response of a stream on a connection."""
-    response = ByteStream(chunks.stream, 200, {"Content-Length": "4"})
+    response = ByteStream(chunks, 200, {"Content-Length": "4"})
     return response({"type": "http"}, connection.receive, send or connection.send)
 
 
@@ -567,6 +569,20 @@ async def test_a_stream_is_sent_and_closed():
     assert connection.body == b"abcd"
     assert connection.complete
     assert chunks.closed
+
+
+async def test_a_server_that_sends_files_is_given_the_file_in_slices(monkeypatch):
+    """With `http.response.zerocopysend` no byte passes through here: only places in the file do."""
+    monkeypatch.setattr(content, "SLICE", 4)
+    blob, connection = Chunks(), Connection()
+    blob.file, blob.position, blob.stop = 7, 2, 12
+    extensions = {"http.response.zerocopysend": {}}
+    response = ByteStream(blob, 206, {"Content-Length": "10"})
+    await response({"type": "http", "extensions": extensions}, connection.receive, connection.send)
+    slices = [message for message in connection.messages if message["type"] == "http.response.zerocopysend"]
+    assert [(one["file"], one["offset"], one["count"]) for one in slices] == [(7, 2, 4), (7, 6, 4), (7, 10, 2)]
+    assert connection.complete
+    assert blob.closed
 
 
 async def test_an_empty_stream_is_ended():

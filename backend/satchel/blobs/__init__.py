@@ -2,7 +2,7 @@
 
 import re
 import uuid
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncIterator
 from typing import Protocol
 
 OBJECT_NAME = re.compile(r"o/[0-9a-f]{2}/[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
@@ -30,6 +30,22 @@ class BlobWriter(Protocol):
         """Give the object up and remove what is there. Never raises: what stays behind is left to the sweeper."""
 
 
+class BlobReader(Protocol):
+    """A range of one object, opened: iterate over its chunks, in order and to the end. Close it when done."""
+
+    file: int | None
+    """A descriptor of a file that holds the object, for a server that can send from it; None where there is none."""
+    position: int
+    """Where in the file the next chunk begins, and `stop` where the range ends."""
+    stop: int
+
+    def __aiter__(self) -> AsyncIterator[bytes]:
+        """The chunks. Raises STORE_INTEGRITY in the middle where the object ends early."""
+
+    async def aclose(self) -> None:
+        """Release the object."""
+
+
 class BlobStore(Protocol):
     """Where bytes live. All methods may raise STORE_UNAVAILABLE."""
 
@@ -45,11 +61,10 @@ class BlobStore(Protocol):
     async def create(self, name: str) -> BlobWriter:
         """Start a new object. The name must be new."""
 
-    async def read(self, name: str, size: int, start: int, length: int) -> AsyncGenerator[bytes, None]:
-        """Open an object and give `length` bytes from `start`, in chunks. Close the generator when done.
+    async def read(self, name: str, size: int, start: int, length: int) -> BlobReader:
+        """Open `length` bytes of an object from `start`.
 
-        Raises STORE_INTEGRITY, before the first byte, where the object is missing or not of `size` bytes; and
-        in the middle, where it ends early.
+        Raises STORE_INTEGRITY where the object is missing or not of `size` bytes.
         """
 
     async def delete(self, name: str) -> None:

@@ -4,16 +4,17 @@ import asyncio
 import errno
 import fcntl
 import os
-from collections.abc import AsyncGenerator, Callable, Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import ParamSpec, TypeVar
+from typing import ParamSpec, Self, TypeVar
 
 import structlog
 
 from satchel.blobs import OBJECT_NAME
 from satchel.errors import Code, SatchelError
+from satchel.threads import run_in
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -89,31 +90,18 @@ class LocalBlobStore:
             fd = await self._open_object(name, flags)
         return LocalBlobWriter(self, name, fd)
 
-    async def read(self, name: str, size: int, start: int, length: int) -> AsyncGenerator[bytes, None]:
-        """Open the object, check its size, and give a stream of the asked range."""
+    async def read(self, name: str, size: int, start: int, length: int) -> "LocalBlobReader":
+        """Open the object, and check its size."""
         flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC
         with _translated():
             try:
                 fd = await self._open_object(name, flags)
             except FileNotFoundError:
                 raise _damaged(name, "missing") from None
-            if (found := os.fstat(fd).st_size) != size:
-                os.close(fd)
-                raise _damaged(name, f"{found} bytes, not {size}")
-        return self._chunks(name, fd, start, length)
-
-    async def _chunks(self, name: str, fd: int, start: int, length: int) -> AsyncGenerator[bytes, None]:
-        try:
-            position, stop = start, start + length
-            while position < stop:
-                with _translated():
-                    chunk = await self.run(os.pread, fd, min(READ_CHUNK, stop - position), position)
-                if not chunk:
-                    raise _damaged(name, f"ends at {position}")
-                position += len(chunk)
-                yield chunk
-        finally:
+        if (found := os.fstat(fd).st_size) != size:
             os.close(fd)
+            raise _damaged(name, f"{found} bytes, not {size}")
+        return LocalBlobReader(self, name, fd, start, start + length)
 
     async def delete(self, name: str) -> None:
         """Unlink the object and make that durable; the blocks are freed when the last reader closes."""
@@ -140,19 +128,40 @@ class LocalBlobStore:
         return opened[0]
 
     async def run(self, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
-        """Run blocking file work on the store's threads.
+        """Run blocking file work on the store's threads."""
+        return await run_in(self._threads, function, *args, **kwargs)
 
-        A cancelled caller still waits for its thread to end: a descriptor that a thread writes to must not be
-        closed, and its number taken by another file, under that thread.
-        """
-        future = asyncio.get_running_loop().run_in_executor(self._threads, lambda: function(*args, **kwargs))
-        try:
-            return await asyncio.shield(future)
-        except asyncio.CancelledError:
-            while not future.done():
-                with suppress(asyncio.CancelledError):
-                    await asyncio.wait([future])
-            raise
+
+class LocalBlobReader:
+    """The `BlobReader` of one file."""
+
+    def __init__(self, store: LocalBlobStore, name: str, fd: int, start: int, stop: int) -> None:
+        self.file: int | None = fd
+        self.position = start
+        self.stop = stop
+        self._store = store
+        self._name = name
+
+    def __aiter__(self) -> Self:
+        return self
+
+    async def __anext__(self) -> bytes:
+        if self.file is None or self.position == self.stop:
+            raise StopAsyncIteration
+        with _translated():
+            chunk = await self._store.run(
+                os.pread, self.file, min(READ_CHUNK, self.stop - self.position), self.position
+            )
+        if not chunk:
+            raise _damaged(self._name, f"ends at {self.position}")
+        self.position += len(chunk)
+        return chunk
+
+    async def aclose(self) -> None:
+        """Close the file."""
+        fd, self.file = self.file, None
+        if fd is not None:
+            os.close(fd)
 
 
 class LocalBlobWriter:

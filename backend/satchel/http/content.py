@@ -8,7 +8,7 @@ import asyncio
 import re
 import unicodedata
 from base64 import b64encode
-from collections.abc import AsyncGenerator, Mapping
+from collections.abc import AsyncIterator, Mapping
 from datetime import UTC, datetime
 from email.utils import format_datetime, parsedate_to_datetime
 from typing import Any
@@ -17,8 +17,9 @@ from urllib.parse import quote
 import structlog
 from fastapi import APIRouter, Request, Response
 from starlette.datastructures import Headers
-from starlette.types import Receive, Scope, Send
+from starlette.types import Message, Receive, Scope, Send
 
+from satchel.blobs import BlobReader
 from satchel.errors import SatchelError
 from satchel.files import FileService
 from satchel.http.ranges import Outcome, Part, parse_range
@@ -27,6 +28,9 @@ from satchel.metadata import FileRecord
 
 SEND_TIMEOUT = 60
 """Seconds that a client may take for one chunk before the connection is given up, as in nginx's `send_timeout`."""
+
+SLICE = 1024 * 1024
+"""Bytes that the server sends at once where it sends from a file."""
 
 # The bytes are a stranger's. The browser takes the type as given, runs nothing in it, gives it an origin of its own
 # and keeps it from other sites; PDF and media viewers work all the same.
@@ -123,10 +127,10 @@ async def _answer(request: Request, files: FileService, record: FileRecord, show
     headers["Repr-Digest"] = f"sha-256=:{b64encode(bytes.fromhex(record.sha256)).decode()}:"  # RFC 9530
     if request.method == "HEAD":
         return Response(headers=headers)
-    chunks = await files.read(record, start, stop - start)
+    blob = await files.read(record, start, stop - start)
     if part is Outcome.WHOLE:
-        return ByteStream(chunks, 200, headers)
-    return ByteStream(chunks, 206, {**headers, "Content-Range": f"bytes {start}-{stop - 1}/{record.size}"})
+        return ByteStream(blob, 200, headers)
+    return ByteStream(blob, 206, {**headers, "Content-Range": f"bytes {start}-{stop - 1}/{record.size}"})
 
 
 def _misused(headers: Headers) -> bool:
@@ -214,48 +218,66 @@ def content_disposition(disposition: str, filename: str) -> str:
 
 
 class ByteStream(Response):
-    """A response whose body is a stream of chunks, of as many bytes as its Content-Length says.
+    """A response whose body is a range of a blob, of as many bytes as its Content-Length says.
 
-    The stream is closed however the response ends. A failure of the store before the first chunk is raised; after it,
-    the connection breaks off short of the Content-Length, which is the only way left to tell the client.
+    The blob is closed however the response ends. A failure of the store before the first byte is raised; after it, the
+    connection breaks off short of the Content-Length, which is the only way left to tell the client.
     """
 
-    def __init__(self, chunks: AsyncGenerator[bytes, None], status_code: int, headers: Mapping[str, str]) -> None:
+    def __init__(self, blob: BlobReader, status_code: int, headers: Mapping[str, str]) -> None:
         self.status_code = status_code
         self.background = None
         self.init_headers(headers)
-        self._chunks = chunks
+        self._blob = blob
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:  # noqa: ARG002 (ASGI's signature)
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Send it all, or as much as the client stays for."""
         try:
-            # Before anything is sent, so that a store that fails here still has a status to answer with; and awaited,
-            # because a generator that never ran would skip its cleanup when closed.
-            first = await self._next()
+            copied = self._blob.file is None or "http.response.zerocopysend" not in scope.get("extensions", {})
+            messages = self._chunks() if copied else self._slices()
+            # Made before anything is sent, so that a store that fails here still has a status to answer with.
+            first = await anext(messages)
             await send({"type": "http.response.start", "status": self.status_code, "headers": self.raw_headers})
-            await self._send_body(first, receive, send)
+            await self._send_body(first, messages, receive, send)
         finally:
-            await self._chunks.aclose()
+            await self._blob.aclose()
 
-    async def _send_body(self, chunk: bytes, receive: Receive, send: Send) -> None:
+    async def _send_body(self, message: Message, rest: AsyncIterator[Message], receive: Receive, send: Send) -> None:
         client_left = asyncio.create_task(_disconnection(receive))
         try:
             # A server hands a chunk to its transport and waits, when it gets the next one, until that has drained: so
             # this plain loop reads one chunk while the one before is on its way, and holds two at most.
-            while chunk and not client_left.done():
+            while not client_left.done():
                 async with asyncio.timeout(SEND_TIMEOUT):
-                    await send({"type": "http.response.body", "body": chunk, "more_body": True})
-                chunk = await self._next()
-            if not client_left.done():
-                await send({"type": "http.response.body", "body": b"", "more_body": False})
-        except (SatchelError, TimeoutError) as error:
+                    await send(message)
+                if not message["more_body"]:
+                    return
+                message = await anext(rest)
+        except (SatchelError, EOFError, TimeoutError) as error:
             # Returning without the last message makes the server close the connection.
             log.warning("download broken off", reason=str(error) or "the client stopped reading")
         finally:
             client_left.cancel()
 
-    async def _next(self) -> bytes:
-        return await anext(self._chunks, b"")
+    async def _chunks(self) -> AsyncIterator[Message]:
+        async for chunk in self._blob:
+            yield {"type": "http.response.body", "body": chunk, "more_body": True}
+        yield {"type": "http.response.body", "body": b"", "more_body": False}
+
+    async def _slices(self) -> AsyncIterator[Message]:
+        """The file itself, for a server that sends it without copying, in slices that a slow client takes in time."""
+        offset, stop = self._blob.position, self._blob.stop
+        while offset < stop:
+            count = min(SLICE, stop - offset)
+            yield {
+                "type": "http.response.zerocopysend",
+                "file": self._blob.file,
+                "offset": offset,
+                "count": count,
+                "more_body": True,
+            }
+            offset += count
+        yield {"type": "http.response.body", "body": b"", "more_body": False}
 
 
 async def _disconnection(receive: Receive) -> None:

@@ -84,7 +84,8 @@ _UPLOAD_BODY = {
                         "file": {"type": "string", "format": "binary", "description": "The file."},
                         "hash": {
                             "type": "string",
-                            "pattern": "^[0-9A-Fa-f]{64}$",
+                            "pattern": "^([0-9A-Fa-f]{64})?$",
+                            "example": "",
                             "description": "The SHA-256 that the bytes must have, before or after the file.",
                         },
                     },
@@ -139,7 +140,8 @@ async def _read_form(reader: MultipartReader, intake: Intake, files: FileService
                 await upload.write(data)
             await upload.finish()
         elif part.name == "hash":
-            declared_hash = await part.text(int(files.settings.max_map_size), "SATCHEL_MAX_MAP_SIZE")
+            # A form sends a field that was left empty too; that declares nothing.
+            declared_hash = await part.text(int(files.settings.max_map_size), "SATCHEL_MAX_MAP_SIZE") or None
         elif part.name == "file":
             raise bad_multipart("The part 'file' has no filename, so it is not a file.")
         else:

@@ -33,7 +33,7 @@ export interface ListSource {
 
 /** The first page fills a screen quickly; the ones after it are for somebody who scrolls. */
 const FIRST_PAGE = 60;
-const NEXT_PAGE = 100;
+const NEXT_PAGE = 200;
 /** How many rows before the end of what is loaded the next page is asked for. */
 const AHEAD = 30;
 const SEARCH_PAUSE = 200;
@@ -251,7 +251,7 @@ export class FileList {
 
   #take({ files }: Page, before: readonly StoredFile[]): void {
     const known = new Set(before.map(({ id }) => id));
-    const added = files.nodes.filter(({ id }) => !known.has(id) && !this.#gone.has(id) && !this.#hidden.has(id));
+    const added = files.nodes.filter(({ id }) => !this.#gone.has(id) && !this.#hidden.has(id));
     this.#endCursor = files.pageInfo.endCursor;
     this.#hasMore = files.pageInfo.hasNextPage;
     this.rows = [...before, ...added];

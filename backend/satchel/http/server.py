@@ -1,0 +1,113 @@
+"""The server: uvicorn, and the one thing that it lacks for a file service, sending files without copying them."""
+
+import asyncio
+import os
+import socket
+from collections.abc import MutableMapping
+from typing import Any, cast
+
+import uvicorn
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
+
+import satchel
+from satchel.config import Settings
+from satchel.threads import run_in
+
+
+class Server(uvicorn.Server):
+    """Serves an application, and says where it listens and keeps its data once both are true."""
+
+    def __init__(self, app: ASGIApp, settings: Settings) -> None:
+        config = uvicorn.Config(
+            app,
+            host=settings.host,
+            port=settings.port,
+            http=FileProtocol,
+            ws="websockets-sansio",
+            ws_max_size=int(settings.websocket_max_message),
+            lifespan="off",
+            log_config=None,
+            access_log=False,
+            server_header=False,
+            proxy_headers=False,
+            timeout_graceful_shutdown=int(settings.shutdown_timeout.total_seconds()),
+        )
+        super().__init__(config)
+        self._data_dir = settings.data_dir.resolve()
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """Listen, and say so."""
+        await super().startup(sockets)
+        if self.started:
+            host, port = self.servers[0].sockets[0].getsockname()[:2]
+            host = f"[{host}]" if ":" in host else host
+            print(f"Satchel {satchel.__version__} at http://{host}:{port} (data in {self._data_dir})", flush=True)  # noqa: T201
+
+
+class FileProtocol(HttpToolsProtocol):
+    """uvicorn's protocol with the ASGI extension `http.response.zerocopysend`.
+
+    https://asgi.readthedocs.io/en/latest/extensions.html#zero-copy-send
+    """
+
+    def _start_asgi_task(self, cycle: RequestResponseCycle, app: Any) -> None:
+        super()._start_asgi_task(cycle, cast("Any", _ZeroCopy(app, cycle, self.transport)))
+
+
+class _ZeroCopy:
+    """One request of an application that may send files."""
+
+    def __init__(self, app: ASGIApp, cycle: RequestResponseCycle, transport: asyncio.Transport) -> None:
+        self._app = app
+        self._cycle = cycle
+        self._transport = transport
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Offer the extension, and answer its messages."""
+        extensions: MutableMapping[str, Any] = scope.setdefault("extensions", {})
+        if hasattr(os, "sendfile") and scope["scheme"] == "http":  # TLS has to see the bytes
+            extensions["http.response.zerocopysend"] = {}
+
+        async def sending(message: Message) -> None:
+            if message["type"] != "http.response.zerocopysend":
+                await send(message)
+                return
+            await self._send_file(message["file"], message["offset"], message["count"])
+            await send({"type": "http.response.body", "body": b"", "more_body": message.get("more_body", False)})
+
+        await self._app(scope, receive, sending)
+
+    async def _send_file(self, file: int, offset: int, count: int) -> None:
+        # The head of the response goes first; it is small, and mostly gone already. Nobody tells when it is.
+        while self._transport.get_write_buffer_size() and not self._cycle.disconnected:  # noqa: ASYNC110
+            await asyncio.sleep(0.001)
+        if self._cycle.disconnected:
+            return
+        # A descriptor of our own: the loop keeps the transport's to itself, and may close it while a thread sends.
+        out = os.dup(self._transport.get_extra_info("socket").fileno())
+        try:
+            while count:
+                try:
+                    # On a thread, because pages that are not in memory are waited for.
+                    sent = await run_in(None, os.sendfile, out, file, offset, count)
+                except BlockingIOError:
+                    await self._writable(out)
+                    continue
+                if sent == 0:
+                    raise EOFError("the file ends too early")
+                offset, count = offset + sent, count - sent
+                self._cycle.expected_content_length -= sent
+        except (BrokenPipeError, ConnectionResetError):
+            self._cycle.disconnected = True
+        finally:
+            os.close(out)
+
+    async def _writable(self, out: int) -> None:
+        loop = asyncio.get_running_loop()
+        writable = asyncio.Event()
+        loop.add_writer(out, writable.set)
+        try:
+            await writable.wait()
+        finally:
+            loop.remove_writer(out)
