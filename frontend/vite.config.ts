@@ -82,6 +82,7 @@ export default defineConfig(({ mode }) => ({
     proxy: {
       "/graphql": { target: backend, ws: true },
       "/files": backend,
+      "/vendor": backend,
       "/docs": backend,
       "/redoc": backend,
       "/openapi.json": backend,

@@ -16,8 +16,9 @@ from satchel.app import create_app, working
 from satchel.config import Settings
 from server import Server
 
-# No setting of the person who runs the tests reaches them.
-for _name in [name for name in os.environ if name.startswith("SATCHEL_") and not name.startswith(("SATCHEL_TEST_", "SATCHEL_SCREENSHOTS"))]:
+# No setting of the person who runs the tests reaches them, but what is meant for the tests themselves.
+_OURS = ("SATCHEL_TEST_", "SATCHEL_SCREENSHOTS")
+for _name in [name for name in os.environ if name.startswith("SATCHEL_") and not name.startswith(_OURS)]:
     del os.environ[_name]
 
 # No example is timed, and those that failed are printed, not kept in a directory.

@@ -11,6 +11,7 @@ from playwright.async_api import expect
 from directory import eventually
 
 MANY_SCRIPTS = "Ahoj, Привет, שלום, مرحبا, नमस्ते, 你好, こんにちは, 👩‍🚀\n\t<b>not bold</b> & <script>alert(1)</script>\n"
+FITS = "(text) => text.scrollWidth <= text.clientWidth && text.clientWidth < 500"
 
 
 async def test_an_image_is_shown(viewer):
@@ -100,11 +101,13 @@ async def test_lines_wrap_until_asked_not_to(viewer):
     await store(viewer.server, "wide.csv", b"column," * 400)
     preview = await viewer.show("wide.csv")
     text = preview.locator("pre")
-    fits = "(text) => text.scrollWidth <= text.clientWidth"
-    assert await text.evaluate(fits)
+    await expect(text).to_contain_text("column")
+    assert await text.evaluate(FITS)
     await preview.get_by_role("button", name="Wrap lines").click()
     await expect(preview.get_by_role("button", name="Wrap lines")).to_have_attribute("aria-pressed", "false")
-    assert not await text.evaluate(fits)
+    assert not await text.evaluate(FITS)
+    await text.evaluate("(text) => text.scrollBy(5000, 0)")
+    await expect(text).not_to_have_js_property("scrollLeft", 0)
 
 
 @pytest.mark.parametrize(
@@ -166,12 +169,15 @@ async def test_a_name_is_only_ever_text(manager, server):
     page = manager.page
     await manager.choose(*(file(name, png(colour=(number, 0, 0)), "image/png") for number, name in enumerate(HOSTILE)))
     await expect(manager.rows).to_have_count(len(HOSTILE))
-    for name in [entry["filename"] for entry in await stored(server)]:
+    names = [entry["filename"] for entry in await stored(server)]
+    for name in names:
         preview = await manager.show(name)
         await expect(preview.get_by_role("heading")).to_contain_text(name)
         await expect(preview.locator("img")).to_have_js_property("naturalWidth", 64)
         await expect(preview.locator("img")).to_have_attribute("alt", name)
         await expect(page).to_have_title(f"{name} · Satchel")
+    await manager.tray.get_by_role("button", name="Clear finished").click()
+    for name in names:
         await manager.delete(name)
         await expect(manager.toasts).to_contain_text(name)
         await manager.toasts.get_by_role("button", name="Undo").click()

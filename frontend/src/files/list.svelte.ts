@@ -251,7 +251,7 @@ export class FileList {
 
   #take({ files }: Page, before: readonly StoredFile[]): void {
     const known = new Set(before.map(({ id }) => id));
-    const added = files.nodes.filter(({ id }) => !this.#gone.has(id) && !this.#hidden.has(id));
+    const added = files.nodes.filter(({ id }) => !known.has(id) && !this.#gone.has(id) && !this.#hidden.has(id));
     this.#endCursor = files.pageInfo.endCursor;
     this.#hasMore = files.pageInfo.hasNextPage;
     this.rows = [...before, ...added];

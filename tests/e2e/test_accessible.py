@@ -1,0 +1,130 @@
+"""Every state of the page, light and dark, wide and narrow, without a violation that axe-core finds."""
+
+from pathlib import Path
+
+import pytest
+from library import noise, png, store
+from manager import FileManager, file
+from playwright.async_api import expect
+
+AXE = Path(__file__).parents[2] / "node_modules" / "axe-core" / "axe.min.js"
+
+# Reading each state halfway through a fade would find faults of the moment.
+STILL = {"reduced_motion": "reduce"}
+
+
+async def violations(page):
+    """What axe-core finds: each rule with the elements that break it."""
+    await page.evaluate(AXE.read_text())
+    found = (await page.evaluate("axe.run()"))["violations"]
+    return {rule["id"]: [(node["target"], node["failureSummary"]) for node in rule["nodes"]] for rule in found}
+
+
+@pytest.fixture(params=["light", "dark"])
+async def themed(profile, request, server):
+    """The file manager in one of its themes."""
+    context = await profile(color_scheme=request.param, **STILL)
+    return await FileManager(await context.new_page(), server).open()
+
+
+async def test_the_list_and_its_states(themed, server):
+    """Empty, listing, searched in vain, previewing, deleting."""
+    page = themed.page
+    await expect(page.get_by_role("heading", name="Nothing in the satchel yet")).to_be_visible()
+    assert await violations(page) == {}
+
+    await store(server, "sea.png", png(300, 200))
+    await store(server, "log.txt", b"07:00 calm\n" * 200)
+    await store(server, "copy of log.txt", b"07:00 calm\n" * 200)
+    await store(server, "sails.bin", noise(4000))
+    await expect(themed.rows).to_have_count(4)
+    assert await violations(page) == {}
+
+    await themed.search.fill("nothing like it")
+    await expect(page.get_by_role("heading", name="Nothing found")).to_be_visible()
+    assert await violations(page) == {}
+    await themed.search.fill("")
+
+    await themed.show("sea.png")
+    await expect(themed.preview.locator("img")).to_have_js_property("naturalWidth", 300)
+    assert await violations(page) == {}
+    await themed.show("log.txt")
+    await expect(themed.preview.locator("pre")).to_contain_text("calm")
+    assert await violations(page) == {}
+    await themed.show("sails.bin")
+    await expect(themed.preview.get_by_role("link", name="Download").last).to_be_visible()
+    assert await violations(page) == {}
+
+    await themed.delete("copy of log.txt")
+    await expect(themed.toasts).to_be_visible()
+    assert await violations(page) == {}
+
+
+async def test_the_tray_and_a_lost_connection(themed, server):
+    """Uploads that run, failed and are done, then a server that is gone."""
+    page = themed.page
+    await themed.limit_uploads(60_000)
+    await themed.choose(file("done.txt", b"done"), file("...", b"no name"), file("running.bin", noise(4_000_000)))
+    await expect(themed.upload("done.txt")).to_contain_text("Uploaded")
+    await expect(themed.upload("...")).to_contain_text("Failed")
+    await expect(themed.upload("running.bin").get_by_role("progressbar")).to_be_visible()
+    assert await violations(page) == {}
+
+    await server.kill()
+    await expect(themed.state).to_have_text("Reconnecting…")
+    await expect(page.get_by_text("The connection is lost.")).to_be_visible()
+    await expect(themed.upload("running.bin")).to_contain_text("Failed")
+    assert await violations(page) == {}
+
+
+@pytest.mark.parametrize("theme", ["light", "dark"])
+async def test_a_phone(profile, server, theme):
+    """On a narrow screen the list fits, and a file opens as a sheet over the page that Back and Close put away."""
+    context = await profile(
+        color_scheme=theme, viewport={"width": 390, "height": 844}, has_touch=True, is_mobile=True, **STILL
+    )
+    page = await context.new_page()
+    manager = await FileManager(page, server).open()
+    await store(server, "sea.png", png(300, 200))
+    await store(server, f"{'a long name of a file ' * 5}.txt", b"07:00 calm\n")
+    await expect(manager.rows).to_have_count(2)
+    assert await violations(page) == {}
+    assert await page.evaluate("document.scrollingElement.scrollWidth <= innerWidth")
+
+    await manager.row("sea.png").tap()
+    sheet = page.get_by_role("dialog", name="Preview")
+    await expect(sheet.get_by_role("img", name="sea.png")).to_have_js_property("naturalWidth", 300)
+    box = await sheet.bounding_box()
+    assert (box["width"], box["height"]) == (390, 844)
+    assert await violations(page) == {}
+    await sheet.get_by_role("button", name="Close").tap()
+    await expect(sheet).to_be_hidden()
+    await manager.row("sea.png").tap()
+    await expect(sheet).to_be_visible()
+    await page.go_back()
+    await expect(sheet).to_be_hidden()
+
+    await manager.limit_uploads(60_000)
+    await manager.choose(file("running.bin", noise(4_000_000)))
+    await expect(manager.upload("running.bin").get_by_role("progressbar")).to_be_visible()
+    assert await violations(page) == {}
+
+
+async def test_the_theme_is_chosen_and_remembered(manager):
+    """The page follows the system until the reader chooses; the choice outlives a reload."""
+    page = manager.page
+    background = "() => getComputedStyle(document.body).backgroundColor"
+    light = await page.evaluate(background)
+    await page.get_by_role("button", name="Use the dark theme").click()
+    await expect(page.get_by_role("button", name="Use the light theme")).to_be_visible()
+    dark = await page.evaluate(background)
+    assert dark != light
+    await page.reload()
+    await expect(manager.state).to_have_text("Live")
+    assert await page.evaluate(background) == dark
+    await page.get_by_role("button", name="Use the light theme").click()
+    await expect(page.get_by_role("button", name="Use the dark theme")).to_be_visible()
+    assert await page.evaluate(background) == light
+    await page.emulate_media(color_scheme="dark")
+    await expect(page.get_by_role("button", name="Use the light theme")).to_be_visible()
+    assert await page.evaluate(background) == dark

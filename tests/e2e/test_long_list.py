@@ -1,0 +1,235 @@
+"""A list of some hundred files: searched, filtered, sorted, scrolled, and walked through with the keyboard."""
+
+import json
+import re
+import shutil
+
+import pytest
+from library import archive, pdf, png, remove, store, store_all, stored, wav
+from manager import FileManager
+from playwright.async_api import expect
+
+from server import Server
+
+FILES = {
+    **{f"photo {n}.png": png(1 + n, 20) for n in range(1, 121)},
+    **{f"note {n}.txt": b"line\n" * n for n in range(1, 151)},
+    **{f"report {n}.pdf": pdf(f"Report {n}") for n in range(1, 21)},
+    **{f"track {n}.wav": wav(seconds=n / 10) for n in range(1, 11)},
+    **{f"sails {n}.zip": archive(jib=f"{n} m²") for n in range(1, 20)},
+    "Ölstand Straße.txt": b"voll",
+}
+
+
+@pytest.fixture(scope="module")
+async def full_server(tmp_path_factory):
+    """A server with all the files; a test that changes something puts it back."""
+    server = await Server(tmp_path_factory.mktemp("library")).start()
+    await store_all(server, FILES)
+    yield server
+    await server.kill()
+    shutil.rmtree(server.data, ignore_errors=True)
+
+
+@pytest.fixture
+async def library(page, full_server):
+    """The file manager with a long list, all of which is counted."""
+    manager = await FileManager(page, full_server).open()
+    await expect(manager.grid).to_have_attribute("aria-rowcount", str(len(FILES) + 1))
+    return manager
+
+
+async def drawn(manager):
+    """The names of the rows that exist, by their place in the whole list."""
+    rows = await manager.rows.evaluate_all(
+        "(rows) => rows.map((row) => [row.ariaRowIndex - 2, row.querySelector('.name [title]').title])"
+    )
+    return {index: name for index, name in rows}
+
+
+async def test_every_row_is_reached_and_few_exist(library):
+    """Scrolled from end to end, each file is shown once and in order, read page by page, with few rows at a time."""
+    cursors = []
+
+    def note(request):
+        variables = json.loads(request.post_data or "{}").get("variables", {})
+        if request.url.endswith("/graphql") and "first" in variables:
+            cursors.append(variables.get("after"))
+
+    library.page.on("request", note)
+    seen = {}
+    for top in range(0, len(FILES), 9):
+        await library.grid.evaluate("(grid, row) => { grid.scrollTop = row * 52 }", top)
+        await expect(library.row_at(top)).to_be_visible()
+        assert await library.grid.get_by_role("row").count() < 60
+        seen |= await drawn(library)
+    expected = [entry["filename"] for entry in await stored(library.server)]
+    assert [seen[index] for index in sorted(seen)] == expected
+    assert len(cursors) >= 3
+    assert None not in cursors, "a later page is asked for by the key of the last row"
+    assert len(set(cursors)) == len(cursors), "no page is read twice"
+
+
+async def test_search_finds_a_part_of_a_name(library):
+    """Typing narrows the list without regard to case, says what was not found, and gives all back when cleared."""
+    await library.search.fill("NOTE 14")
+    await expect(library.rows).to_have_count(11)
+    assert set((await drawn(library)).values()) == {"note 14.txt", *(f"note 14{n}.txt" for n in range(10))}
+    await library.search.fill("strasse")
+    await library.lists("Ölstand Straße.txt")
+    await library.search.fill("<no such file>")
+    await expect(library.page.get_by_role("heading", name="Nothing found")).to_be_visible()
+    await expect(library.page.get_by_text("No name contains “<no such file>”")).to_be_visible()
+    await library.page.get_by_role("button", name="Show all files").click()
+    await expect(library.search).to_have_value("")
+    await expect(library.grid).to_have_attribute("aria-rowcount", str(len(FILES) + 1))
+
+
+async def test_a_chip_shows_one_kind(library):
+    """A kind and a search narrow the list together."""
+    await library.chip("Audio").click()
+    await expect(library.chip("Audio")).to_have_attribute("aria-pressed", "true")
+    await expect(library.rows).to_have_count(10)
+    assert all(name.endswith(".wav") for name in (await drawn(library)).values())
+    await library.chip("PDF").click()
+    await expect(library.grid).to_have_attribute("aria-rowcount", "21")
+    await library.search.fill("report 7")
+    await library.lists("report 7.pdf")
+    await library.chip("All").click()
+    await library.lists("report 7.pdf")
+    await library.search.fill("")
+    await expect(library.grid).to_have_attribute("aria-rowcount", str(len(FILES) + 1))
+
+
+@pytest.mark.parametrize(
+    ("column", "directions", "first", "last"),
+    [
+        ("Name", ("ascending", "descending"), "note 1.txt", "track 10.wav"),
+        ("Size", ("descending", "ascending"), "track 10.wav", "Ölstand Straße.txt"),
+    ],
+)
+async def test_a_header_sorts(library, column, directions, first, last):
+    """A press on a header sorts by it, a second one turns the order; numbers in names count as numbers."""
+    header = library.grid.get_by_role("columnheader", name=column)
+    for direction, top in zip(directions, (first, last), strict=True):
+        await library.header(column).click()
+        await expect(header).to_have_attribute("aria-sort", direction)
+        await expect(library.row_at(0).locator(".name")).to_contain_text(top)
+    if column == "Name":
+        await library.header(column).click()
+        await expect(library.row_at(1).locator(".name")).to_contain_text("note 2.txt")
+
+
+async def test_the_date_header_turns_the_order(library):
+    """The newest file is first until the header is pressed; then it is the last, and back."""
+    entries = [entry["filename"] for entry in await stored(library.server)]
+    header = library.grid.get_by_role("columnheader", name="Uploaded")
+    await expect(header).to_have_attribute("aria-sort", "descending")
+    for direction, names in (("ascending", entries[::-1]), ("descending", entries)):
+        await library.header("Uploaded").click()
+        await expect(header).to_have_attribute("aria-sort", direction)
+        await expect(library.row_at(0).locator(".name")).to_contain_text(names[0])
+        await expect(library.row_at(1).locator(".name")).to_contain_text(names[1])
+
+
+async def test_an_arrival_joins_the_order_that_is_shown(library):
+    """A file that is uploaded elsewhere appears where the chosen order and search put it, or not at all."""
+    await library.header("Name").click()
+    await library.search.fill("report 1")
+    await expect(library.rows).to_have_count(11)
+    entry = await store(library.server, "report 1½.pdf", pdf("between"))
+    other = await store(library.server, "elsewhere.pdf", pdf("elsewhere"))
+    await expect(library.row("report 1½.pdf")).to_be_visible()
+    names = await drawn(library)
+    assert list(names.values()).count("report 1½.pdf") == 1
+    assert "elsewhere.pdf" not in names.values()
+    for each in (entry, other):
+        await remove(library.server, each["id"])
+    await expect(library.rows).to_have_count(11)
+
+
+async def test_arrivals_above_the_view_are_announced_and_move_nothing(library):
+    """While the reader is further down, new files do not shift the rows: a pill counts them and leads to them."""
+    await library.grid.hover()
+    await library.page.mouse.wheel(0, 52 * 40)
+    await expect(library.row_at(45)).to_be_in_viewport()
+    await expect(library.row_at(0)).to_have_count(1)  # the row that Tab leads to stays
+    before = await library.top_row()
+    entries = [await store(library.server, f"arrival {n}.txt", b"new %d" % n) for n in range(2)]
+    pill = library.page.get_by_role("button", name="2 new")
+    await expect(pill).to_be_visible()
+    label, place = await library.top_row()
+    assert label == before[0]
+    assert abs(place - before[1]) <= 1
+    await pill.click()
+    await expect(library.row("arrival 1.txt")).to_be_in_viewport()
+    await expect(library.row("arrival 0.txt")).to_be_in_viewport()
+    await expect(pill).to_be_hidden()
+    for entry in entries:
+        await remove(library.server, entry["id"])
+    await expect(library.grid).to_have_attribute("aria-rowcount", str(len(FILES) + 1))
+
+
+async def test_the_keys_walk_through_the_whole_list(library):
+    """Arrows, Page keys, Home and End move the focus, over rows that were not loaded yet too."""
+    press = library.page.keyboard.press
+    await library.row_at(0).focus()
+    await press("ArrowDown")
+    await press("ArrowDown")
+    await expect(library.row_at(2)).to_be_focused()
+    await press("ArrowUp")
+    await expect(library.row_at(1)).to_be_focused()
+    await press("End")
+    await expect(library.row_at(len(FILES) - 1)).to_be_focused()
+    await expect(library.row_at(len(FILES) - 1)).to_be_in_viewport()
+    oldest = (await stored(library.server))[-1]["filename"]
+    await expect(library.row_at(len(FILES) - 1).locator(".name")).to_contain_text(oldest)
+    await press("PageUp")
+    await expect(library.row_at(len(FILES) - 1)).not_to_be_focused()
+    await press("Home")
+    await expect(library.row_at(0)).to_be_focused()
+    await expect(library.row_at(0)).to_be_in_viewport()
+
+
+async def test_enter_opens_escape_closes_and_delete_deletes(library):
+    """A file is looked at, put away and deleted without the mouse, and the focus goes on from where it was."""
+    press = library.page.keyboard.press
+    names = [entry["filename"] for entry in await stored(library.server)]
+    await library.row_at(0).focus()
+    await press("ArrowDown")
+    await press("Enter")
+    await expect(library.preview.get_by_role("heading")).to_contain_text(names[1])
+    await press("Escape")
+    await expect(library.preview).to_be_hidden()
+    await expect(library.row_at(1)).to_be_focused()
+    await press("Delete")
+    await expect(library.toasts).to_contain_text(f"Deleted “{names[1]}”")
+    await expect(library.row(names[1])).to_have_count(0)
+    await expect(library.row_at(1)).to_be_focused()
+    await expect(library.row_at(1).locator(".name")).to_contain_text(names[2])
+    await library.toasts.get_by_role("button", name="Undo").click()
+    await expect(library.row_at(1).locator(".name")).to_contain_text(names[1])
+
+
+async def test_slash_searches_and_escape_leaves(library):
+    """"/" leads to the search from anywhere, Esc empties it first and then leaves it; in the field it is a letter."""
+    await library.row_at(0).focus()
+    await library.page.keyboard.press("/")
+    await expect(library.search).to_be_focused()
+    await library.page.keyboard.type("track 10")
+    await library.lists("track 10.wav")
+    await library.page.keyboard.type("/")
+    await expect(library.search).to_have_value("track 10/")
+    await library.page.keyboard.press("Escape")
+    await expect(library.search).to_have_value("")
+    await expect(library.grid).to_have_attribute("aria-rowcount", str(len(FILES) + 1))
+    await expect(library.search).to_be_focused()
+    await library.page.keyboard.press("Escape")
+    await expect(library.search).not_to_be_focused()
+
+
+async def test_the_summary_counts_everything(library):
+    """Beside the chips stand the number of files and their size, and with a filter how many it finds."""
+    await expect(library.page.get_by_text(re.compile(rf"\b{len(FILES)} files"))).to_be_visible()
+    await library.chip("Audio").click()
+    await expect(library.page.get_by_text(f"10 of {len(FILES)} files").first).to_be_visible()
