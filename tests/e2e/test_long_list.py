@@ -65,7 +65,7 @@ async def test_every_row_is_reached_and_few_exist(library):
         seen |= await drawn(library)
     expected = [entry["filename"] for entry in await stored(library.server)]
     assert [seen[index] for index in sorted(seen)] == expected
-    assert len(cursors) >= 3
+    assert len(cursors) >= 2
     assert None not in cursors, "a later page is asked for by the key of the last row"
     assert len(set(cursors)) == len(cursors), "no page is read twice"
 
