@@ -33,6 +33,7 @@ class Code(Enum):
     PAYLOAD_TOO_LARGE = Failure(413, "The request is too large")
     UNSUPPORTED_MEDIA_TYPE = Failure(415, "The media type is not supported")
     HASH_MISMATCH = Failure(422, "The bytes do not match the declared SHA-256")
+    TOO_MANY_SUBSCRIPTIONS = Failure(429, "Too many operations on one connection")
     INTERNAL = Failure(500, "Unexpected failure")
     STORE_INTEGRITY = Failure(502, "The store does not hold what the record says")
     STORE_UNAVAILABLE = Failure(503, "The blob store does not answer", retry_after=5)

@@ -53,7 +53,9 @@ async def profile(browser, request):
         page.on("console", lambda message: console.append(f"{message.type}: {message.text}"))
 
     async def open_profile(**options):
-        context = await browser.new_context(**{"locale": "en-GB", "viewport": {"width": 1280, "height": 800}, **options})
+        context = await browser.new_context(
+            **{"locale": "en-GB", "viewport": {"width": 1280, "height": 800}, **options}
+        )
         contexts.append(context)
         await context.add_init_script(ONLINE)
         context.on("weberror", lambda error: errors.append(str(error.error)))

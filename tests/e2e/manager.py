@@ -1,5 +1,6 @@
 """The file manager in a window, found by the roles and words that a person finds it by."""
 
+import asyncio
 import hashlib
 import re
 from pathlib import Path
@@ -100,7 +101,9 @@ class FileManager:
         return await self.grid.evaluate(
             """(grid, row) => {
               const head = grid.querySelector("[role=columnheader]").getBoundingClientRect().bottom;
-              const rows = [...grid.querySelectorAll(row)].map((row) => [row.ariaLabel, row.getBoundingClientRect().top]);
+              const rows = [...grid.querySelectorAll(row)].map(
+                (row) => [row.ariaLabel, row.getBoundingClientRect().top],
+              );
               return rows.filter(([, top]) => top >= head - 1).sort(([, a], [, b]) => a - b)[0];
             }""",
             ROW,
@@ -130,9 +133,7 @@ class FileManager:
         await self._drag_event("drop")
 
     async def _drag_event(self, phase: str) -> None:
-        await self._cdp.send(
-            "Input.dispatchDragEvent", {"type": phase, "x": 300, "y": 300, "data": self._dragged}
-        )
+        await self._cdp.send("Input.dispatchDragEvent", {"type": phase, "x": 300, "y": 300, "data": self._dragged})
 
     async def drop_text_files(self, **texts: str) -> None:
         """Drop files that a page made, as from another window; `notes="…"` is notes.txt."""
@@ -164,5 +165,10 @@ def file(name: str, content: bytes, content_type: str = "application/octet-strea
 
 async def saved_hash(download: Download) -> str:
     """The SHA-256 of what the browser has saved."""
-    with Path(await download.path()).open("rb") as saved:
-        return hashlib.file_digest(saved, "sha256").hexdigest()
+    return await asyncio.to_thread(file_hash, Path(await download.path()))
+
+
+def file_hash(path: Path) -> str:
+    """The SHA-256 of a file that may be large."""
+    with path.open("rb") as content:
+        return hashlib.file_digest(content, "sha256").hexdigest()

@@ -44,7 +44,7 @@ async def drawn(manager):
     rows = await manager.rows.evaluate_all(
         "(rows) => rows.map((row) => [row.ariaRowIndex - 2, row.querySelector('.name [title]').title])"
     )
-    return {index: name for index, name in rows}
+    return dict(rows)
 
 
 async def test_every_row_is_reached_and_few_exist(library):
@@ -212,7 +212,7 @@ async def test_enter_opens_escape_closes_and_delete_deletes(library):
 
 
 async def test_slash_searches_and_escape_leaves(library):
-    """"/" leads to the search from anywhere, Esc empties it first and then leaves it; in the field it is a letter."""
+    """ "/" leads to the search from anywhere, Esc empties it first and then leaves it; in the field it is a letter."""
     await library.row_at(0).focus()
     await library.page.keyboard.press("/")
     await expect(library.search).to_be_focused()

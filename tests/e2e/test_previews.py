@@ -10,7 +10,9 @@ from playwright.async_api import expect
 
 from directory import eventually
 
-MANY_SCRIPTS = "Ahoj, Привет, שלום, مرحبا, नमस्ते, 你好, こんにちは, 👩‍🚀\n\t<b>not bold</b> & <script>alert(1)</script>\n"
+MANY_SCRIPTS = (
+    "Ahoj, Привет, שלום, مرحبا, नमस्ते, 你好, こんにちは, 👩‍🚀\n\t<b>not bold</b> & <script>alert(1)</script>\n"
+)
 FITS = "(text) => text.scrollWidth <= text.clientWidth && text.clientWidth < 500"
 
 
@@ -204,7 +206,7 @@ async def test_a_name_cannot_turn_its_extension_around(viewer):
 
 SCRIPT = "fetch('/ran'); parent.ran = top.ran = 1"
 ACTIVE = {
-    "page.html": f"<!doctype html><title>Page</title><script>{SCRIPT}</script><img src=x onerror=\"{SCRIPT}\">",
+    "page.html": f'<!doctype html><title>Page</title><script>{SCRIPT}</script><img src=x onerror="{SCRIPT}">',
     "drawing.svg": f'<svg xmlns="http://www.w3.org/2000/svg" onload="{SCRIPT}"><script>{SCRIPT}</script></svg>',
     "page.xhtml": f'<html xmlns="http://www.w3.org/1999/xhtml"><body><script>{SCRIPT}</script></body></html>',
     "page hidden.txt": f"<!doctype html><script>{SCRIPT}</script>",

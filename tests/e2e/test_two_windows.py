@@ -10,7 +10,7 @@ from playwright.async_api import expect
 
 FILES = {
     "Harbour at dawn.png": png(320, 200),
-    "notes.txt": "Buy rope.\nAsk about the tide.\n".encode(),
+    "notes.txt": b"Buy rope.\nAsk about the tide.\n",
     "sails.zip": archive(jib="12 m²", mainsail="21 m²"),
     "chart.bin": noise(1_500_000),
 }

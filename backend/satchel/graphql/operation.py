@@ -8,7 +8,6 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import orjson
-
 from graphql import (
     GraphQLError,
     GraphQLSchema,
@@ -19,6 +18,7 @@ from graphql import (
     parse,
     validate,
 )
+
 from satchel.errors import Code, SatchelError
 
 
@@ -37,6 +37,11 @@ class InvalidOperation(Exception):
     def __init__(self, errors: Sequence[GraphQLError]) -> None:
         super().__init__("invalid operation")
         self.errors = errors
+
+    @property
+    def formatted(self) -> list[dict[str, Any]]:
+        """The errors as a client is shown them."""
+        return [{**error.formatted, "extensions": {"code": Code.BAD_REQUEST.name}} for error in self.errors]
 
 
 def read_json(text: bytes | str, what: str, code: Code = Code.BAD_REQUEST) -> Any:

@@ -4,17 +4,17 @@ Follows https://graphql.github.io/graphql-over-http/draft/ on media types and st
 """
 
 import uuid
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
 import orjson
 from fastapi import APIRouter, Request, Response, WebSocket
-
 from graphql import GraphQLError, OperationType
+
 from satchel.errors import Code, SatchelError
 from satchel.graphql import websocket
 from satchel.graphql.operation import InvalidOperation, Operation, check, read_json, read_operation
-from satchel.graphql.schema import schema
+from satchel.graphql.schema import core_schema, schema
 from satchel.graphql.types import Context
 from satchel.graphql.uploads import read_upload_request
 from satchel.http import body
@@ -30,40 +30,15 @@ router = APIRouter(include_in_schema=False)
 @router.post("/graphql")
 async def post(request: Request) -> Response:
     """Run an operation, with or without files."""
-    media_type = _negotiate(request)
-    kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
-    try:
-        if media_type is None:
-            raise SatchelError(Code.NOT_ACCEPTABLE, f"This endpoint answers with {GRAPHQL_JSON} or {JSON}.")
-        if kind == "multipart/form-data":
-            return await _run_with_files(request, media_type)
-        if kind != JSON:
-            raise SatchelError(Code.UNSUPPORTED_MEDIA_TYPE, f"The body must be {JSON} or multipart/form-data.")
-        limit = int(request.app.state.files.settings.max_json_size)
-        text = await body.read(request.receive, limit, "SATCHEL_MAX_JSON_SIZE")
-        operation = read_operation(read_json(text, "The body"))
-        return await _run(request, operation, media_type, {OperationType.QUERY, OperationType.MUTATION})
-    except SatchelError as error:
-        return _refusal(error, media_type or JSON)
+    return await _respond(request, _run_post)
 
 
 @router.api_route("/graphql", methods=["GET", "HEAD"])
 async def get(request: Request) -> Response:
     """Run a query, or show the playground to a browser."""
-    query = request.query_params
-    if "query" not in query and _wants_page(request):
+    if "query" not in request.query_params and _wants_page(request):
         return playground_page()
-    media_type = _negotiate(request)
-    try:
-        if media_type is None:
-            raise SatchelError(Code.NOT_ACCEPTABLE, f"This endpoint answers with {GRAPHQL_JSON} or {JSON}.")
-        parameters: dict[str, Any] = {name: query[name] for name in ("query", "operationName") if name in query}
-        for name in ("variables", "extensions"):
-            if query.get(name):
-                parameters[name] = read_json(query[name], f"The parameter {name!r}")
-        return await _run(request, read_operation(parameters), media_type, {OperationType.QUERY})
-    except SatchelError as error:
-        return _refusal(error, media_type or JSON)
+    return await _respond(request, _run_get)
 
 
 @router.websocket("/graphql")
@@ -73,9 +48,41 @@ async def subscribe(socket: WebSocket) -> None:
     await websocket.serve(socket, Context(state.files, state.events, uuid.uuid4().hex[:16]), state.files.settings)
 
 
+async def _respond(request: Request, run: Callable[[Request, str], Awaitable[Response]]) -> Response:
+    media_type = JSON
+    try:
+        media_type = _negotiate(request)
+        return await run(request, media_type)
+    except SatchelError as error:
+        # Not run at all: the table's status, in any media type.
+        content = {"errors": [{"message": error.detail, "extensions": error.extensions}]}
+        return _answer(content, media_type, error.code.value.status, error.headers())
+
+
+async def _run_post(request: Request, media_type: str) -> Response:
+    kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    if kind == "multipart/form-data":
+        return await _run_with_files(request, media_type)
+    if kind != JSON:
+        raise SatchelError(Code.UNSUPPORTED_MEDIA_TYPE, f"The body must be {JSON} or multipart/form-data.")
+    limit = int(request.app.state.files.settings.max_json_size)
+    text = await body.read(request.receive, limit, "SATCHEL_MAX_JSON_SIZE")
+    operation = read_operation(read_json(text, "The body"))
+    return await _run(request, operation, media_type, {OperationType.QUERY, OperationType.MUTATION})
+
+
+async def _run_get(request: Request, media_type: str) -> Response:
+    query = request.query_params
+    parameters: dict[str, Any] = {name: query[name] for name in ("query", "operationName") if name in query}
+    for name in ("variables", "extensions"):
+        if query.get(name):
+            parameters[name] = read_json(query[name], f"The parameter {name!r}")
+    return await _run(request, read_operation(parameters), media_type, {OperationType.QUERY})
+
+
 async def _run(request: Request, operation: Operation, media_type: str, allowed: set[OperationType]) -> Response:
     try:
-        chosen = check(schema._schema, operation)  # noqa: SLF001 - Strawberry offers no other way to the core schema
+        chosen = check(core_schema, operation)
     except InvalidOperation as invalid:
         # In the older media type only a request that is not well formed has another status than 200.
         return _invalid(invalid, media_type, 400 if media_type == GRAPHQL_JSON else 200)
@@ -88,7 +95,7 @@ async def _run_with_files(request: Request, media_type: str) -> Response:
     files = request.app.state.files
 
     def admit(operation: Operation) -> None:
-        if check(schema._schema, operation) is OperationType.SUBSCRIPTION:  # noqa: SLF001 - as above
+        if check(core_schema, operation) is OperationType.SUBSCRIPTION:
             raise InvalidOperation([GraphQLError("A subscription is run over a WebSocket.")])
 
     reader = MultipartReader(request.headers.get("content-type", ""), body.stream(request.receive))
@@ -125,18 +132,8 @@ def _answer(
     )
 
 
-def _errors(errors: Sequence[GraphQLError]) -> dict[str, Any]:
-    return {"errors": [{**error.formatted, "extensions": {"code": Code.BAD_REQUEST.name}} for error in errors]}
-
-
 def _invalid(invalid: InvalidOperation, media_type: str, status: int) -> Response:
-    return _answer(_errors(invalid.errors), media_type, status)
-
-
-def _refusal(error: SatchelError, media_type: str) -> Response:
-    """A request that was not run: the table's status in any media type."""
-    content = {"errors": [{"message": error.detail, "extensions": error.extensions}]}
-    return _answer(content, media_type, error.code.value.status, error.headers())
+    return _answer({"errors": invalid.formatted}, media_type, status)
 
 
 def _not_allowed(chosen: OperationType, media_type: str) -> Response:
@@ -164,8 +161,8 @@ def _accepted(request: Request) -> list[tuple[str, float]]:
     return accepted
 
 
-def _negotiate(request: Request) -> str | None:
-    """The media type of the answer; the older one where the client does not care. None: it accepts neither.
+def _negotiate(request: Request) -> str:
+    """The media type of the answer; the older one where the client does not care. Raises NOT_ACCEPTABLE.
 
     The most precise range decides on a type, whatever its place (RFC 9110, 12.5.1); of two types that are accepted
     alike, the one that is named first is given.
@@ -178,7 +175,9 @@ def _negotiate(request: Request) -> str | None:
         precision, place, quality = max(matches, default=(0, 0, 0.0))
         if quality > 0:
             ranked.append((quality, precision, place, offered))
-    return max(ranked, key=lambda rank: rank[:3])[-1] if ranked else None
+    if not ranked:
+        raise SatchelError(Code.NOT_ACCEPTABLE, f"This endpoint answers with {GRAPHQL_JSON} or {JSON}.")
+    return max(ranked, key=lambda rank: rank[:3])[-1]
 
 
 def _wants_page(request: Request) -> bool:

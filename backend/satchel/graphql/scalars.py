@@ -4,9 +4,9 @@ from datetime import UTC, datetime
 from typing import NewType
 
 import strawberry
+from graphql import GraphQLError
 from strawberry.types.scalar import ScalarDefinition
 
-from graphql import GraphQLError
 from satchel.files import Upload
 from satchel.http.multipart import bad_multipart
 

@@ -2,15 +2,15 @@
 
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
-from typing import Annotated, Any
+from typing import Annotated
 
 import strawberry
 import structlog
+from graphql import GraphQLError, GraphQLSchema
 from strawberry.schema.config import StrawberryConfig
 from strawberry.types import Info
 from strawberry.types.execution import ExecutionContext
 
-from graphql import GraphQLError
 from satchel.errors import Code, SatchelError
 from satchel.graphql.scalars import SCALARS, UploadSlot
 from satchel.graphql.types import (
@@ -164,8 +164,5 @@ class Schema(strawberry.Schema):
             error.message, error.extensions = masked.detail, masked.extensions
 
 
-def _config() -> StrawberryConfig:
-    return StrawberryConfig(scalar_map=SCALARS)
-
-
-schema: Any = Schema(query=Query, mutation=Mutation, subscription=Subscription, config=_config())
+schema = Schema(query=Query, mutation=Mutation, subscription=Subscription, config=StrawberryConfig(scalar_map=SCALARS))
+core_schema: GraphQLSchema = schema._schema  # noqa: SLF001 - Strawberry offers no other way to it

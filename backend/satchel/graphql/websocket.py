@@ -14,15 +14,19 @@ from strawberry.http.async_base_view import AsyncBaseHTTPView, AsyncWebSocketAda
 from strawberry.http.exceptions import WebSocketDisconnected
 from strawberry.subscriptions import GRAPHQL_TRANSPORT_WS_PROTOCOL
 from strawberry.subscriptions.protocols.graphql_transport_ws.handlers import BaseGraphQLTransportWSHandler
+from strawberry.subscriptions.protocols.graphql_transport_ws.types import SubscribeMessage, SubscribeMessagePayload
 from strawberry.types.unset import UNSET
 
 from satchel.config import Settings
-from satchel.graphql.schema import schema
+from satchel.errors import Code
+from satchel.graphql.operation import InvalidOperation, Operation, check
+from satchel.graphql.schema import core_schema, schema
 from satchel.graphql.types import Context
 
 INVALID_MESSAGE = 4400
 NOT_ACCEPTABLE = 4406
 TRY_AGAIN_LATER = 1013  # https://www.iana.org/assignments/websocket/websocket.xml; clients retry it
+MAX_REASON = 123  # https://www.rfc-editor.org/rfc/rfc6455#section-5.5
 
 log = structlog.get_logger(__name__)
 
@@ -56,7 +60,27 @@ class _View:
 
 
 class _Handler(BaseGraphQLTransportWSHandler[Context, None]):
-    """Strawberry's state machine, silent about peers that went away."""
+    """Strawberry's state machine, which refuses what the other doors refuse; silent about peers that went away."""
+
+    async def handle_subscribe(self, message: SubscribeMessage) -> None:
+        """Start an operation that can run, where there is room for it."""
+        fresh = self.connection_acknowledged and message["id"] not in self.operations
+        if fresh and (errors := self._refusal(message["payload"])):
+            await self.send_message({"id": message["id"], "type": "error", "payload": errors})
+        else:
+            await super().handle_subscribe(message)
+
+    def _refusal(self, payload: SubscribeMessagePayload) -> list[Any]:
+        most = self.max_subscriptions_per_connection
+        if most is not None and len(self.operations) >= most:
+            detail = f"A connection runs {most} operations at once (SATCHEL_MAX_SUBSCRIPTIONS)."
+            return [{"message": detail, "extensions": {"code": Code.TOO_MANY_SUBSCRIPTIONS.name}}]
+        operation = Operation(payload["query"], payload.get("operationName"), payload.get("variables") or {})
+        try:
+            check(core_schema, operation)
+        except InvalidOperation as invalid:
+            return invalid.formatted
+        return []
 
     async def handle_task_exception(self, error: Exception) -> None:
         """A failure of a task that serves one operation."""
@@ -112,6 +136,8 @@ class _Adapter(AsyncWebSocketAdapter):
 
     async def close(self, code: int, reason: str) -> None:
         """Close once; a socket that is closed already stays so."""
+        # A close frame has room for so many bytes, and a reason may quote the peer.
+        reason = reason.encode()[:MAX_REASON].decode(errors="ignore")
         try:
             async with asyncio.timeout(1):
                 await self._socket.close(code, reason)
@@ -156,6 +182,6 @@ def _is_operation(payload: object) -> bool:
     return (
         isinstance(payload, dict)
         and isinstance(payload.get("query"), str)
-        and isinstance(payload.get("variables") or {}, dict)
-        and isinstance(payload.get("operationName") or "", str)
+        and isinstance(payload.get("operationName"), str | None)
+        and all(isinstance(payload.get(member), dict | None) for member in ("variables", "extensions"))
     )
