@@ -4,7 +4,7 @@ import asyncio
 import os
 import socket
 from collections.abc import MutableMapping
-from typing import Any, cast
+from typing import Any, Self, cast
 
 import uvicorn
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -36,6 +36,15 @@ class Server(uvicorn.Server):
         super().__init__(config)
         self._data_dir = settings.data_dir.resolve()
 
+    async def serve(self, sockets: list[socket.socket] | None = None) -> None:
+        """Serve until a signal.
+
+        Raises:
+            OSError: the address cannot be listened on.
+        """
+        # uvicorn would bind by itself, but on a failure it logs and exits.
+        await super().serve(sockets or [_listening(self.config.host, self.config.port)])
+
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         """Listen, and say so."""
         await super().startup(sockets)
@@ -45,14 +54,48 @@ class Server(uvicorn.Server):
             print(f"Satchel {satchel.__version__} at http://{host}:{port} (data in {self._data_dir})", flush=True)  # noqa: T201
 
 
-class FileProtocol(HttpToolsProtocol):
-    """uvicorn's protocol with the ASGI extension `http.response.zerocopysend`.
+def _listening(host: str, port: int) -> socket.socket:
+    try:
+        return socket.create_server((host, port), family=socket.AF_INET6 if ":" in host else socket.AF_INET)
+    except OSError as error:
+        why = error.strerror or error
+        raise OSError(f"nothing can listen on {host} port {port} (SATCHEL_HOST, SATCHEL_PORT): {why}") from error
 
+
+class FileProtocol(HttpToolsProtocol):
+    """uvicorn's protocol for large bodies: two copies less on the way in, and none on the way out.
+
+    The way out is the ASGI extension `http.response.zerocopysend`:
     https://asgi.readthedocs.io/en/latest/extensions.html#zero-copy-send
     """
 
+    def on_body(self, body: bytes) -> None:
+        """A piece of the request's body came."""
+        if not self.cycle.body:
+            self.cycle.body = cast("bytearray", _Pieces())
+        super().on_body(body)
+
     def _start_asgi_task(self, cycle: RequestResponseCycle, app: Any) -> None:
         super()._start_asgi_task(cycle, cast("Any", _ZeroCopy(app, cycle, self.transport)))
+
+
+class _Pieces:
+    """What uvicorn does with its buffer of a body (add, measure, take as bytes), without copying a single piece."""
+
+    def __init__(self) -> None:
+        self._pieces: list[bytes] = []
+        self._size = 0
+
+    def __iadd__(self, piece: bytes) -> Self:
+        self._pieces.append(piece)
+        self._size += len(piece)
+        return self
+
+    def __len__(self) -> int:
+        return self._size
+
+    def __bytes__(self) -> bytes:
+        return self._pieces[0] if len(self._pieces) == 1 else b"".join(self._pieces)
 
 
 class _ZeroCopy:
