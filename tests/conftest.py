@@ -6,11 +6,11 @@
 import os
 import shutil
 
-import httpx
 import pytest
 from hypothesis import HealthCheck
 from hypothesis import settings as hypothesis_settings
 
+from clients import client_of
 from directory import DataDirectory
 from satchel.app import create_app, working
 from satchel.config import Settings
@@ -62,12 +62,6 @@ def directory(stack, settings):
 def app(stack):
     """The ASGI application."""
     return create_app(stack)
-
-
-def client_of(app):
-    """An HTTP client of an application, without a network between; unexpected failures are answered, not raised."""
-    transport = httpx.ASGITransport(app=app, raise_app_exceptions=False)
-    return httpx.AsyncClient(transport=transport, base_url="http://127.0.0.1")
 
 
 @pytest.fixture

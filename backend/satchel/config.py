@@ -16,10 +16,16 @@ KIB, MIB, TIB = 1024, 1024**2, 1024**4
 
 def _duration(value: object) -> object:
     """Plain numbers are seconds; `30s`, `15m`, `12h`, `7d` are read too."""
+    if not isinstance(value, str):
+        return value
     units = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
-    if isinstance(value, str) and value[-1:] in units and value[:-1].replace(".", "", 1).isdigit():
-        return timedelta(**{units[value[-1]]: float(value[:-1])})
-    return value
+    number, unit = (value[:-1], value[-1]) if value[-1:] in units else (value, "s")
+    if not number.replace(".", "", 1).isdecimal():
+        return value
+    try:
+        return timedelta(**{units[unit]: float(number)})
+    except OverflowError:
+        raise ValueError("too long") from None
 
 
 Seconds = Annotated[timedelta, BeforeValidator(_duration), Field(gt=timedelta(0))]

@@ -13,6 +13,8 @@ from chromium import ARGUMENTS, find_chromium
 from manager import FileManager
 from playwright.async_api import Error, async_playwright, expect
 
+from server import Server
+
 expect.set_options(timeout=30_000)  # a bound for what never comes; a busy machine is no failure
 
 ARTIFACTS = Path(__file__).parents[1] / ".artifacts"
@@ -90,10 +92,18 @@ async def manager(page, server):
     return await FileManager(page, server).open()
 
 
+@pytest.fixture(scope="session")
+async def viewed_server(tmp_path_factory):
+    """A server for tests that look only at the files they store themselves, each under a name of its own."""
+    server = await Server(tmp_path_factory.mktemp("viewed")).start()
+    yield server
+    await server.kill()
+
+
 @pytest.fixture
-async def viewer(page, shared_server):
-    """The file manager of a server that many tests store their files on."""
-    return await FileManager(page, shared_server).open()
+async def viewer(page, viewed_server):
+    """The file manager of that server, opened."""
+    return await FileManager(page, viewed_server).open()
 
 
 def _leaves_this_machine(address):

@@ -212,7 +212,7 @@ async def test_enter_opens_escape_closes_and_delete_deletes(library):
 
 
 async def test_slash_searches_and_escape_leaves(library):
-    """ "/" leads to the search from anywhere, Esc empties it first and then leaves it; in the field it is a letter."""
+    """A slash leads to the search from anywhere, Esc empties it and then leaves it; in the field it is a letter."""
     await library.row_at(0).focus()
     await library.page.keyboard.press("/")
     await expect(library.search).to_be_focused()

@@ -5,6 +5,12 @@ from library import remove, store, stored
 from manager import FileManager
 from playwright.async_api import expect
 
+# The preview is a script and a style of its own, loaded once the list is there.
+PREVIEW_LOADED = """() => {
+  const loaded = performance.getEntriesByType("resource").filter(({ name }) => name.includes("/Preview-"));
+  return loaded.length >= 2;
+}"""
+
 
 @pytest.fixture
 async def context(profile):
@@ -82,6 +88,7 @@ async def test_the_list_stays_usable_without_a_connection(manager, server):
     """While the server is away the loaded rows can be looked at, and the page says what will happen."""
     await store(server, "here.txt", b"still readable")
     await manager.lists("here.txt")
+    await manager.page.wait_for_function(PREVIEW_LOADED)
     await server.stop()
     await expect(manager.state).to_have_text("Reconnecting…")
     await expect(manager.page.get_by_text("The connection is lost.")).to_be_visible()

@@ -12,7 +12,7 @@ from types import SimpleNamespace
 import orjson
 import pytest
 
-from conftest import client_of
+from clients import client_of
 from directory import DataDirectory, eventually
 from raw import BOUNDARY, END, MULTIPART, connected, head_of_part
 from satchel.app import create_app, working

@@ -7,7 +7,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from conftest import client_of
+from clients import client_of
 from directory import eventually
 from satchel.app import create_app, working
 from satchel.config import Settings

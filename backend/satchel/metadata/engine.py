@@ -195,9 +195,10 @@ def _sqlite_engine(url: URL, size: int, begin: str, pragmas: tuple[str, ...]) ->
     return engine
 
 
-# https://www.sqlite.org/rescode.html: FULL; BUSY, LOCKED, READONLY, IOERR, CANTOPEN, PROTOCOL
+# https://www.sqlite.org/rescode.html: FULL; BUSY, LOCKED, READONLY, IOERR, CANTOPEN, PROTOCOL; CORRUPT, NOTADB
 _SQLITE_NO_ROOM = frozenset({13})
 _SQLITE_AWAY = frozenset({5, 6, 8, 10, 14, 15})
+_SQLITE_DAMAGED = frozenset({11, 26})
 
 
 def _failure(error: DBAPIError) -> SatchelError | None:
@@ -207,6 +208,8 @@ def _failure(error: DBAPIError) -> SatchelError | None:
         return SatchelError(Code.INSUFFICIENT_STORAGE, "The database has no room left.")
     if primary in _SQLITE_AWAY:
         return _unavailable()
+    if primary in _SQLITE_DAMAGED:
+        return SatchelError(Code.DATABASE_UNAVAILABLE, "The database is damaged, or its file is not one.")
     return None
 
 

@@ -7,7 +7,7 @@ import type { FileKind, FileOrder } from "../api/documents";
 
 /** Dates and numbers are written the way of the reader's own English, so that they agree with the words around them. */
 export const locale =
-  (typeof navigator === "undefined" ? [] : navigator.languages).find((each) => /^en\b/i.test(each)) ?? "en-GB";
+  (typeof navigator === "undefined" ? [] : navigator.languages).find((each) => /^en(-\w+)*$/i.test(each)) ?? "en-GB";
 
 const integer = new Intl.NumberFormat(locale);
 const count = (n: number, one: string, many: string) => `${integer.format(n)} ${n === 1 ? one : many}`;

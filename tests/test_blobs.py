@@ -1,0 +1,399 @@
+"""The contract of the blob store port, on every adapter."""
+
+import asyncio
+import errno
+import os
+import random
+import threading
+from pathlib import Path
+
+import pytest
+
+from satchel.blobs import OBJECT_NAME, new_object_name
+from satchel.blobs.local import DIRECT_SIZE, READ_CHUNK, LocalBlobStore
+from satchel.errors import Code, SatchelError
+
+
+@pytest.fixture(params=["local"])
+async def store(request, tmp_path):
+    """An opened store of each kind."""
+    store = {"local": lambda: LocalBlobStore(tmp_path / "objects")}[request.param]()
+    await store.open()
+    yield store
+    await store.close()
+
+
+@pytest.fixture
+async def local(tmp_path):
+    """The local store, where a test looks behind the port."""
+    store = LocalBlobStore(tmp_path / "objects")
+    await store.open()
+    yield store
+    await store.close()
+
+
+async def put(store, *pieces):
+    """A committed object of some bytes; its name."""
+    name = new_object_name()
+    writer = await store.create(name)
+    for piece in pieces:
+        await writer.write(memoryview(piece))
+    await writer.commit()
+    return name
+
+
+async def get(store, name, size, start=0, length=None):
+    """A range of an object; without one, all of it."""
+    reader = await store.read(name, size, start, size if length is None else length)
+    try:
+        return b"".join([chunk async for chunk in reader])
+    finally:
+        await reader.aclose()
+
+
+async def code_of(failing):
+    """The code that something fails with."""
+    with pytest.raises(SatchelError) as raised:
+        await failing
+    return raised.value.code
+
+
+def open_descriptors():
+    return len(list(Path("/proc/self/fd").iterdir()))
+
+
+# The contract
+
+
+@pytest.mark.parametrize(
+    "sizes",
+    [
+        [],
+        [0],
+        [1],
+        [READ_CHUNK],
+        [READ_CHUNK + 1],
+        [10, 20, 0, 30],
+        [DIRECT_SIZE, DIRECT_SIZE, 7],
+        [7, DIRECT_SIZE, DIRECT_SIZE + 1, DIRECT_SIZE],
+        [DIRECT_SIZE - 4096, DIRECT_SIZE],
+    ],
+)
+async def test_what_is_committed_is_read_back(store, sizes):
+    """An object is the bytes that were written, in their order, whatever pieces they came in."""
+    pieces = [random.Random(size).randbytes(size) for size in sizes]
+    name = await put(store, *pieces)
+    assert await get(store, name, sum(sizes)) == b"".join(pieces)
+
+
+async def test_the_memory_of_a_piece_may_be_used_again(store):
+    """When `write` returns, the caller may fill the same memory with the next bytes."""
+    name, piece = new_object_name(), bytearray(DIRECT_SIZE)
+    writer = await store.create(name)
+    for fill in b"abc":
+        piece[:] = bytes([fill]) * DIRECT_SIZE
+        await writer.write(memoryview(piece))
+    await writer.commit()
+    expected = b"".join(bytes([fill]) * DIRECT_SIZE for fill in b"abc")
+    assert await get(store, name, len(expected)) == expected
+
+
+async def test_any_range_is_read(store):
+    """Ranges begin and end anywhere, across the steps in which they are read."""
+    data = random.Random(1).randbytes(2 * READ_CHUNK + 100)
+    name = await put(store, data)
+    edges = [0, 1, READ_CHUNK - 1, READ_CHUNK, READ_CHUNK + 1, 2 * READ_CHUNK, len(data) - 1, len(data)]
+    for start in edges:
+        for stop in edges:
+            if start <= stop:
+                assert await get(store, name, len(data), start, stop - start) == data[start:stop]
+
+
+async def test_a_reader_that_is_not_read_to_its_end_is_closed(store):
+    """A reader may be closed at any time, and twice."""
+    name = await put(store, b"x" * 3 * READ_CHUNK)
+    reader = await store.read(name, 3 * READ_CHUNK, 0, 3 * READ_CHUNK)
+    assert len(await anext(aiter(reader))) > 0
+    await reader.aclose()
+    await reader.aclose()
+    assert [chunk async for chunk in reader] == []
+
+
+async def test_an_object_survives_the_store(store, tmp_path):
+    """What is committed is there after the store is closed and opened again."""
+    name = await put(store, b"data")
+    again = LocalBlobStore(tmp_path / "objects")
+    await again.open()
+    assert await get(again, name, 4) == b"data"
+    await again.close()
+
+
+async def test_an_aborted_object_is_gone(store):
+    """What is given up is not there, and its end is no failure, with bytes or without."""
+    for pieces in ([], [b"x" * DIRECT_SIZE]):
+        name = new_object_name()
+        writer = await store.create(name)
+        for piece in pieces:
+            await writer.write(memoryview(piece))
+        await writer.abort()
+        assert await code_of(store.read(name, sum(map(len, pieces)), 0, 0)) is Code.STORE_INTEGRITY
+
+
+async def test_a_deleted_object_is_gone(store):
+    """Deleting removes, and deleting again is fine; other objects stay."""
+    name, other = await put(store, b"data"), await put(store, b"other")
+    await store.delete(name)
+    await store.delete(name)
+    await store.delete(new_object_name())
+    assert await code_of(store.read(name, 4, 0, 4)) is Code.STORE_INTEGRITY
+    assert await get(store, other, 5) == b"other"
+
+
+async def test_a_reader_keeps_what_is_deleted_meanwhile(store):
+    """A download that has begun is not cut by a deletion."""
+    data = random.Random(2).randbytes(2 * READ_CHUNK)
+    name = await put(store, data)
+    reader = await store.read(name, len(data), 0, len(data))
+    await store.delete(name)
+    assert b"".join([chunk async for chunk in reader]) == data
+    await reader.aclose()
+
+
+@pytest.mark.parametrize("size", [0, 3, 5])
+async def test_an_object_of_another_size_is_damaged(store, size):
+    """An object that is longer or shorter than its record says is not shown at all."""
+    name = await put(store, b"data")
+    assert await code_of(store.read(name, size, 0, size)) is Code.STORE_INTEGRITY
+
+
+async def test_a_name_is_used_once(store):
+    """An object that is there is never written over."""
+    name = await put(store, b"data")
+    assert await code_of(store.create(name)) is Code.STORE_UNAVAILABLE
+    assert await get(store, name, 4) == b"data"
+
+
+HOSTILE = [
+    "",
+    "o",
+    "/etc/passwd",
+    "../../etc/passwd",
+    "o/../../x",
+    "o/ab/../../../x",
+    "o/ab/" + "a" * 36,
+    "o/AB/00000000-0000-4000-8000-000000000000",
+    "o/ab/00000000-0000-4000-8000-000000000000/x",
+    "o/ab/00000000-0000-4000-8000-000000000000\n",
+    "o/ab/00000000-0000-4000-8000-00000000000\0",
+    "o/ab/.0000000-0000-4000-8000-000000000000",
+]
+
+
+@pytest.mark.parametrize("name", HOSTILE)
+async def test_only_object_names_reach_the_store(store, tmp_path, name):
+    """A name that the service did not make is a mistake, whatever it would lead to."""
+    for attempt in (store.create, store.delete, lambda name: store.read(name, 0, 0, 0)):
+        with pytest.raises(ValueError, match="not an object name"):
+            await attempt(name)
+
+
+async def test_names_are_new_and_well_formed():
+    """Names are random, and of the form that the store takes."""
+    names = {new_object_name() for _ in range(1000)}
+    assert len(names) == 1000
+    assert all(OBJECT_NAME.fullmatch(name) for name in names)
+
+
+async def test_a_store_that_is_there_answers(store):
+    """A ping of an open store returns."""
+    assert await store.ping() is None
+
+
+async def test_many_objects_are_written_at_once(store):
+    """Writers do not mix their bytes."""
+    datas = [random.Random(number).randbytes(DIRECT_SIZE + number) for number in range(30)]
+    names = await asyncio.gather(*(put(store, data) for data in datas))
+    assert (
+        await asyncio.gather(*(get(store, name, len(data)) for name, data in zip(names, datas, strict=True))) == datas
+    )
+
+
+# Behind the port of the local store
+
+
+@pytest.fixture
+def plant(monkeypatch):
+    """Makes a system call fail: `plant("write", errno.ENOSPC)`."""
+
+    def fail_with(call, fault):
+        def fail(*_, **__):
+            raise OSError(fault, os.strerror(fault), "/secret/path")
+
+        monkeypatch.setattr(f"satchel.blobs.local.os.{call}", fail)
+
+    yield fail_with
+    monkeypatch.undo()
+
+
+@pytest.mark.parametrize(
+    ("call", "fault", "code"),
+    [
+        ("write", errno.ENOSPC, Code.INSUFFICIENT_STORAGE),
+        ("write", errno.EDQUOT, Code.INSUFFICIENT_STORAGE),
+        ("write", errno.EFBIG, Code.INSUFFICIENT_STORAGE),
+        ("write", errno.EIO, Code.STORE_UNAVAILABLE),
+        ("fsync", errno.ENOSPC, Code.INSUFFICIENT_STORAGE),
+        ("fsync", errno.EIO, Code.STORE_UNAVAILABLE),
+    ],
+)
+async def test_a_fault_of_the_disk_is_a_failure_of_the_table(local, tmp_path, plant, monkeypatch, call, fault, code):
+    """No room is told apart from other faults, without showing a path, and what was written can still be given up."""
+    before = open_descriptors()
+    writer = await local.create(new_object_name())
+    plant(call, fault)
+
+    async def write():
+        await writer.write(memoryview(b"x" * 10))
+        await writer.commit()
+
+    with pytest.raises(SatchelError, match=r"^[^/]*$") as raised:
+        await write()
+    assert raised.value.code is code
+    monkeypatch.undo()
+    await writer.abort()
+    assert list((tmp_path / "objects").rglob("*-*")) == []
+    assert open_descriptors() == before
+
+
+async def test_a_failed_fsync_is_not_tried_again(local, plant, monkeypatch):
+    """After a failed fsync nobody knows what is on the disk, so a second success would mean nothing."""
+    writer = await local.create(new_object_name())
+    await writer.write(memoryview(b"data"))
+    plant("fsync", errno.EIO)
+    assert await code_of(writer.commit()) is Code.STORE_UNAVAILABLE
+    monkeypatch.undo()
+    assert await code_of(writer.commit()) is Code.STORE_UNAVAILABLE
+
+
+async def test_an_abort_never_raises(local, plant):
+    """What cannot be removed is left to the sweeper."""
+    writer = await local.create(new_object_name())
+    plant("unlink", errno.EIO)
+    await writer.abort()
+
+
+async def test_a_store_that_is_gone_says_so(local, plant):
+    """A directory that does not answer is a store that is not there."""
+    plant("stat", errno.EIO)
+    assert await code_of(local.ping()) is Code.STORE_UNAVAILABLE
+
+
+async def test_no_descriptor_outlives_its_use(local):
+    """After reading and writing, refused or not, as many descriptors are open as before."""
+    name = await put(local, b"data")
+    before = open_descriptors()
+    await put(local, b"x" * DIRECT_SIZE)
+    await get(local, name, 4)
+    await code_of(local.read(name, 5, 0, 5))
+    await code_of(local.read(new_object_name(), 5, 0, 5))
+    await code_of(local.create(name))
+    await (await local.create(new_object_name())).abort()
+    reader = await local.read(name, 4, 0, 4)
+    await reader.aclose()
+    await local.delete(name)
+    assert open_descriptors() == before
+
+
+async def test_an_object_that_shrinks_while_it_is_read_is_damaged(local, tmp_path):
+    """A reader that finds less than it was promised fails, and does not end as if all were well."""
+    name = await put(local, b"x" * (READ_CHUNK + 10))
+    reader = await local.read(name, READ_CHUNK + 10, 0, READ_CHUNK + 10)
+    os.truncate(tmp_path / "objects" / name, READ_CHUNK)
+    assert len(await anext(reader)) == READ_CHUNK
+    assert await code_of(anext(reader)) is Code.STORE_INTEGRITY
+    await reader.aclose()
+
+
+async def test_a_planted_link_is_not_followed(local, tmp_path):
+    """A link in the place of an object leads nowhere, in either direction."""
+    secret = tmp_path / "secret"
+    secret.write_bytes(b"data")
+    name = new_object_name()
+    (tmp_path / "objects" / name).symlink_to(secret)
+    with pytest.raises(SatchelError):
+        await local.read(name, 4, 0, 4)
+    with pytest.raises(SatchelError):
+        await local.create(name)
+    await local.delete(name)
+    assert secret.read_bytes() == b"data"
+
+
+async def test_objects_are_for_the_service_alone(local, tmp_path):
+    """No other user of the machine can read an object."""
+    name = await put(local, b"data")
+    assert (tmp_path / "objects" / name).stat().st_mode & 0o077 == 0
+
+
+async def test_a_store_works_after_its_directory_was_moved(local, tmp_path):
+    """The open directory is what counts, not its path: nothing is written to whatever comes in its place."""
+    (tmp_path / "objects").rename(tmp_path / "moved")
+    name = await put(local, b"data")
+    assert (tmp_path / "moved" / name).read_bytes() == b"data"
+    assert not (tmp_path / "objects").exists()
+
+
+@pytest.fixture
+def held(monkeypatch):
+    """Holds a system call in its thread until it is released: `held("write")`."""
+    release, begun = threading.Event(), threading.Event()
+
+    def hold(call):
+        real = getattr(os, call)
+
+        def held_call(*args, **kwargs):
+            begun.set()
+            assert release.wait(30)
+            return real(*args, **kwargs)
+
+        monkeypatch.setattr(f"satchel.blobs.local.os.{call}", held_call)
+        return begun, release
+
+    yield hold
+    release.set()
+    monkeypatch.undo()
+
+
+async def begun(event):
+    await asyncio.get_running_loop().run_in_executor(None, event.wait, 30)
+
+
+async def test_a_cancelled_write_waits_for_its_thread(local, held):
+    """A write cannot be stopped half way, so its descriptor stays open until it ends; nothing leaks."""
+    before = open_descriptors()
+    writer = await local.create(new_object_name())
+    has_begun, release = held("write")
+    writing = asyncio.create_task(writer.write(memoryview(b"data")))
+    await begun(has_begun)
+    writing.cancel()
+    await asyncio.sleep(0.05)
+    assert not writing.done()
+    release.set()
+    with pytest.raises(asyncio.CancelledError):
+        await writing
+    await writer.abort()
+    assert open_descriptors() == before
+
+
+@pytest.mark.parametrize("call", ["create", "read"])
+async def test_a_cancelled_opening_closes_what_it_opened(local, held, call):
+    """A descriptor that comes too late for its caller is closed."""
+    name = await put(local, b"data")
+    before = open_descriptors()
+    has_begun, release = held("open")
+    opening = asyncio.create_task(local.create(new_object_name()) if call == "create" else local.read(name, 4, 0, 4))
+    await begun(has_begun)
+    opening.cancel()
+    release.set()
+    with pytest.raises(asyncio.CancelledError):
+        await opening
+    assert open_descriptors() == before
