@@ -3,10 +3,12 @@
 `@pytest.mark.settings(max_file_size=1000)` changes settings for one test, in either.
 """
 
+import logging
 import os
 import shutil
 
 import pytest
+import structlog
 from hypothesis import HealthCheck
 from hypothesis import settings as hypothesis_settings
 
@@ -26,6 +28,17 @@ hypothesis_settings.register_profile(
     "satchel", deadline=None, database=None, print_blob=True, suppress_health_check=[HealthCheck.too_slow]
 )
 hypothesis_settings.load_profile("satchel")
+
+
+# Lines without colours, and tracebacks without the values of all variables, which take seconds to write.
+structlog.configure(
+    processors=[
+        structlog.contextvars.merge_contextvars,
+        structlog.processors.add_log_level,
+        structlog.dev.ConsoleRenderer(colors=False, exception_formatter=structlog.dev.plain_traceback),
+    ],
+    wrapper_class=structlog.make_filtering_bound_logger(logging.INFO),
+)
 
 
 def pytest_configure(config):

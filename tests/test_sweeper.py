@@ -3,9 +3,9 @@ from datetime import timedelta
 
 import pytest
 
-from directory import DataDirectory, eventually
+from directory import eventually
 from satchel import sweeper
-from satchel.app import create_app, opened
+from satchel.app import opened
 from satchel.blobs import new_object_name
 from satchel.errors import Code, SatchelError
 
@@ -20,17 +20,6 @@ async def stack(settings):
     """Everything a server is made of, without its background work: nothing is swept but by the test."""
     async with opened(settings) as stack:
         yield stack
-
-
-@pytest.fixture
-def directory(stack, settings):
-    return DataDirectory(settings.data_dir)
-
-
-@pytest.fixture
-async def client(stack):
-    async with client_of(create_app(stack)) as client:
-        yield client
 
 
 async def upload(client, data=b"data", **headers):

@@ -40,12 +40,12 @@ async def test_redoc_shows_the_routes(page, shared_server):
     await expect(page.get_by_text("/files/upload").first).to_be_visible()
 
 
-async def test_the_playground_queries_uploads_and_subscribes(page, shared_server):
+async def test_the_playground_queries_uploads_and_subscribes(page, server):
     """The three tabs of a newcomer work as they stand; an upload in one arrives in another."""
     send = page.get_by_role("button", name="Send Request").locator("visible=true")
     result = page.locator(".app-result:visible, app-query-result:visible").first
 
-    await page.goto(f"{shared_server.url}/graphql")
+    await page.goto(f"{server.url}/graphql")
     await send.click()
     await expect(result).to_contain_text('"totalCount"')
 

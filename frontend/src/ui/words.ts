@@ -82,6 +82,7 @@ export const words = {
   delete: "Delete",
   deleteFile: (name: string) => `Delete ${name}`,
   retry: "Try again",
+  previewLost: "The preview could not be loaded. Reload the page when the server can be reached again.",
 
   emptyTitle: "Nothing in the satchel yet",
   emptyText: "Drop files or folders anywhere on this page, paste a screenshot, or use the command line.",
