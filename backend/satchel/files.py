@@ -144,6 +144,9 @@ class FileService:
             except SatchelError as error:
                 log.warning("leases not renewed", code=error.code.name)
                 continue
+            except Exception:  # a loop that ended here would cost every upload its lease
+                log.exception("leases not renewed")
+                continue
             for upload_id in running.keys() - kept:
                 running[upload_id].lease_lost()
 

@@ -96,20 +96,20 @@ class EventLog:
         return self._ring[bisect_right(self._ring, position, key=lambda event: event.position) :]
 
     async def _follow_table(self) -> None:
-        failed = False
         while True:
             try:
                 events = await self._metadata.events_after(self._last, PAGE)
             except SatchelError as error:
                 if error.code is Code.CURSOR_EXPIRED:
                     await self._start_over()
-                    continue
-                if not failed:
+                else:
                     log.warning("event log not readable", code=error.code.name)
-                failed = True
+                    await asyncio.sleep(POLL_SECONDS)
+                continue
+            except Exception:  # a tail that ended here would leave every subscriber waiting
+                log.exception("event log not readable")
                 await asyncio.sleep(POLL_SECONDS)
                 continue
-            failed = False
             if events:
                 self._extend(events)
             if len(events) < PAGE:
