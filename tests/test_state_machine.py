@@ -248,7 +248,7 @@ class Life(RuleBasedStateMachine):
         assert [(event.kind, str(event.record.id), event.record.filename) for event in events] == self.events
 
 
-TestLife = Life.TestCase
+TestLife = pytest.mark.timeout(600)(Life.TestCase)  # to find the shortest life that fails takes a while
 TestLife.settings = examples(
     max_examples=12,
     stateful_step_count=30,

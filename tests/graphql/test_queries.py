@@ -3,6 +3,7 @@ import random
 import re
 import sqlite3
 from contextlib import aclosing, closing
+from datetime import datetime
 from types import SimpleNamespace
 
 import pytest
@@ -84,10 +85,15 @@ async def found(library, **where):
 # Paging
 
 
+def moment(file):
+    """Not the text, which has no fraction of a second where there is none."""
+    return datetime.fromisoformat(file["upload_date"])
+
+
 def in_order(library, order):
     """The names as the order should have them."""
     keys = {
-        "UPLOAD_DATE": lambda file: (file["upload_date"], file["id"]),
+        "UPLOAD_DATE": lambda file: (moment(file), file["id"]),
         "FILENAME": lambda file: list(LIBRARY).index(file["filename"]),
         "SIZE": lambda file: (file["size"], file["id"]),
     }
@@ -225,9 +231,8 @@ async def test_files_are_found_by_their_hash(library):
 
 async def test_dates_are_half_open(library):
     """`uploadedAfter` takes its moment in, and `uploadedBefore` leaves it out, whatever the offset."""
-    moments = [library.files[name]["upload_date"] for name in library.names]
-    middle = moments[4]
-    before = {name for name in library.names if library.files[name]["upload_date"] < middle}
+    middle = library.files[library.names[4]]["upload_date"]
+    before = {name for name in library.names if moment(library.files[name]) < datetime.fromisoformat(middle)}
     assert await found(library, uploadedBefore=middle) == before
     assert await found(library, uploadedAfter=middle) == set(LIBRARY) - before
     assert await found(library, uploadedAfter=middle.replace("Z", "+00:00"), uploadedBefore=middle) == set()
@@ -469,7 +474,7 @@ LIST_AND_CURSOR = "{ files { eventCursor nodes { id } } }"
 async def events_after(stack, cursor, count):
     """The next events after a cursor."""
     events = []
-    async with aclosing(stack.events.follow(await stack.events.resume(cursor))) as following:
+    async with aclosing(stack.events.follow(await stack.events.resume(cursor))) as following, asyncio.timeout(30):
         while len(events) < count:
             events.append(await anext(following))
     return [(event.kind, str(event.record.id)) for event in events]
