@@ -23,8 +23,8 @@ BUSY_TIMEOUT = timedelta(seconds=10)
 RESERVE = 4 << 20
 """Bytes that SQLite sets aside twice, in its file and in its log, so that deleting works when the disk is full."""
 TURN_TIMEOUT = 120.0
-"""Seconds that a transaction waits for a free connection: a queue behind a disk that is busy with hundreds of uploads is
-no database that does not answer."""
+"""Seconds that a transaction waits for a free connection: a queue behind a disk that is busy with hundreds of uploads
+is no database that does not answer."""
 
 
 class Pool:
