@@ -30,6 +30,7 @@ from satchel import media
 from satchel.blobs import BlobReader, BlobStore, BlobWriter, new_object_name
 from satchel.config import Settings
 from satchel.errors import Code, SatchelError, not_found
+from satchel.memory import Memory
 from satchel.metadata import (
     FileFilter,
     FileOrder,
@@ -44,8 +45,6 @@ from satchel.threads import run_in
 
 T = TypeVar("T")
 
-# Bytes that are hashed and written at once, while the next step fills: large ones cost fewer turns between threads.
-MIN_STEP, MAX_STEP = 256 * 1024, 4 * 1024 * 1024
 MAX_KEY_LENGTH = 255
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 
@@ -76,6 +75,7 @@ class FileService:
         self._blobs = blobs
         self._changed = changed
         self._reclaim = reclaim
+        self.memory = Memory(int(settings.upload_memory))
         self._leased: dict[UUID, Upload] = {}
         self._tasks: set[asyncio.Task[Any]] = set()
 
@@ -237,10 +237,9 @@ class FileService:
         self._leased[upload_id] = upload
         return upload
 
-    def step(self) -> int:
-        """How many bytes an upload takes in one step: its share of the memory, which all uploads have together."""
-        share = int(self.settings.upload_memory) // (2 * max(1, len(self._leased)))
-        return max(MIN_STEP, min(MAX_STEP, share - share % MIN_STEP))
+    def share(self) -> int:
+        """How many bytes one buffer of an upload may have: half its part of the memory, because two take turns."""
+        return int(self.settings.upload_memory) // (2 * max(1, len(self._leased)))
 
     async def discard(self, uploads: Sequence["Upload"]) -> None:
         """Give up the uploads that were not published, and their bytes; safe after an unknown outcome too."""
@@ -324,12 +323,10 @@ class Upload:
         self._limit = int(service.settings.max_file_size)
         self._digest = hashlib.sha256()
         self._head = b""
-        # Two buffers take turns, one filling while the other is stored. Maps, because pages are what a disk can take
-        # straight from memory, and because an anonymous map costs only the pages that were written to.
-        self._filling = mmap(-1, service.step())
+        self._filling: mmap | None = None
         self._filled = 0
-        self._stored: mmap | None = None
-        self._step: asyncio.Task[None] | None = None
+        self._hashed: asyncio.Task[None] | None = None
+        self._storing: set[asyncio.Task[None]] = set()
         self._open = True
         self._lost = False
 
@@ -347,6 +344,8 @@ class Upload:
         if len(self._head) < media.HEAD_SIZE:
             self._head += bytes(data[: media.HEAD_SIZE - len(self._head)])
         while data:
+            if self._filling is None:
+                self._filling = await self._service.memory.take(self._writer.step(self._service.share()))
             taken = min(len(data), len(self._filling) - self._filled)
             self._filling[self._filled : self._filled + taken] = data[:taken]
             self._filled += taken
@@ -357,7 +356,7 @@ class Upload:
     async def finish(self) -> None:
         """Store the rest and make all of it durable (U3). Raises as `write` does."""
         await self._flush()
-        await self._settle()
+        await self._settled(asyncio.ALL_COMPLETED)
         await self._writer.commit()
         self._open = False
         self.sha256 = self._digest.hexdigest()
@@ -367,8 +366,12 @@ class Upload:
         if not self._open:
             return
         self._open = False
-        if self._step is not None:
-            await asyncio.gather(self._step, return_exceptions=True)
+        for task in self._storing:
+            task.cancel()
+        await asyncio.gather(*self._storing, return_exceptions=True)
+        if self._filling is not None:
+            self._service.memory.give(self._filling)
+            self._filling = None
         await self._writer.abort()
 
     def publication(self, idempotency_key: str | None) -> Publication:
@@ -394,21 +397,39 @@ class Upload:
         self._lost = True
 
     async def _flush(self) -> None:
-        await self._settle()
+        """Hand over what was filled, once few enough writes are under way."""
+        while len(self._storing) >= self._writer.parallel:
+            await self._settled(asyncio.FIRST_COMPLETED)
         if self._lost:
             raise SatchelError(Code.LEASE_LOST, "The upload stood still for too long and was reclaimed; send it again.")
-        self._step = asyncio.create_task(self._store(memoryview(self._filling)[: self._filled]))
-        step, free = self._service.step(), self._stored
-        self._filling, self._stored = free if free and len(free) == step else mmap(-1, step), self._filling
-        self._filled = 0
+        if self._filling is None:
+            return
+        buffer, step = self._filling, memoryview(self._filling)[: self._filled]
+        self._filling, self._filled = None, 0
+        self._hashed = asyncio.create_task(self._hash(step, self._hashed))
+        self._storing.add(asyncio.create_task(self._store(buffer, step, self._hashed)))
 
-    async def _settle(self) -> None:
-        if self._step is not None:
-            # Shielded, because a thread cannot be stopped: `abort` waits for it before it closes the object.
-            await asyncio.shield(self._step)
+    async def _settled(self, when: str) -> None:
+        """Wait for writes under way, and raise what they raised."""
+        if self._storing:
+            done, self._storing = await asyncio.wait(self._storing, return_when=when)
+            if failures := [error for task in done if (error := task.exception())]:
+                raise failures[0]
 
-    async def _store(self, step: memoryview) -> None:
-        await asyncio.gather(run_in(None, self._digest.update, step), self._writer.write(step))
+    async def _hash(self, step: memoryview, before: asyncio.Task[None] | None) -> None:
+        if before is not None:
+            await before
+        await run_in(None, self._digest.update, step)
+
+    async def _store(self, buffer: mmap, step: memoryview, hashed: asyncio.Task[None]) -> None:
+        try:
+            # All of them, also after a failure: the buffer must be nobody's when it is given back.
+            results = await asyncio.gather(hashed, self._writer.write(step), return_exceptions=True)
+        finally:
+            self._service.memory.give(buffer)
+        for error in results:
+            if isinstance(error, BaseException):
+                raise error
 
 
 def _parse_id(file_id: str) -> UUID:

@@ -17,7 +17,8 @@ class Sample:
     """One measurement; memory, growth and written in bytes, times in seconds.
 
     `peak` is the most that was resident, `growth` how much more that is than before. `written` counts what was
-    handed to file systems on any disk, before the journal's own writes.
+    handed to file systems on any disk, before the journal's own writes. `stolen` is the share of the machine's time
+    that a hypervisor gave to others while this ran; 0 where there is none.
     """
 
     seconds: float = 0.0
@@ -25,6 +26,7 @@ class Sample:
     peak: int = 0
     growth: int = 0
     written: int = 0
+    stolen: float = 0.0
 
 
 class Process:
@@ -40,9 +42,10 @@ class Process:
         before = self._resident("VmRSS")
         sampled = nullcontext(lambda: self._resident("VmHWM")) if self._forget_peak() else self._sampled()
         with sampled as peak:
-            cpu, written, start = self._cpu(), self._written(), time.perf_counter()
+            cpu, written, stolen, start = self._cpu(), self._written(), _stolen(), time.perf_counter()
             yield sample
             sample.seconds = time.perf_counter() - start
+            sample.stolen = (_stolen() - stolen) / (sample.seconds * (os.cpu_count() or 1))
             sample.cpu, sample.written = self._cpu() - cpu, self._written() - written
             sample.peak = peak()
         sample.growth = max(0, sample.peak - before)
@@ -87,6 +90,11 @@ class Process:
         found = re.search(r"^write_bytes: (\d+)$", (self._root / "io").read_text(), re.MULTILINE)
         assert found
         return int(found[1])
+
+
+def _stolen() -> float:
+    # https://man7.org/linux/man-pages/man5/proc_stat.5.html
+    return int(Path("/proc/stat").read_text().split(maxsplit=9)[8]) / os.sysconf("SC_CLK_TCK")
 
 
 def settle() -> None:

@@ -43,7 +43,7 @@ class Scale:
     """How much is measured; sizes in bytes."""
 
     size: int = GIB
-    rounds: int = 6
+    rounds: int = 12
     large: int = 4 * GIB
     many: int = 200
     many_size: int = 50 * MIB
@@ -119,7 +119,7 @@ def _arguments() -> argparse.Namespace:
     for name, text in SECTIONS.items():
         parser.add_argument(f"--{name}", action="store_true", help=text)
     parser.add_argument("--size", type=_bytes, help="of the file in transfers, such as 256MiB (default 1GiB)")
-    parser.add_argument("--rounds", type=_count, help="of transfers (default 6)")
+    parser.add_argument("--rounds", type=_count, help="of transfers (default 12)")
     parser.add_argument("--large-size", type=_bytes, dest="large_size", help="of the file in large (default 4GiB)")
     parser.add_argument("--files", type=_count, help="in the listing of pages (default 100000)")
     parser.add_argument(

@@ -10,9 +10,9 @@ import pytest
 
 from directory import eventually
 from raw import END, MULTIPART, chunk, connected, head_of_part
+from satchel.blobs.local import MAX_STEP as STEP
 from satchel.blobs.local import LocalBlobWriter
 from satchel.config import MIB
-from satchel.files import MAX_STEP as STEP
 from server import Server
 
 quick_to_reclaim = pytest.mark.settings(

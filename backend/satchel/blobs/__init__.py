@@ -15,10 +15,16 @@ def new_object_name() -> str:
 
 
 class BlobWriter(Protocol):
-    """One object being written, by one task at a time. End it with `commit` or `abort`, exactly once."""
+    """One object being written. End it with `commit` or `abort`, exactly once, when no write is under way."""
+
+    parallel: int
+    """How many writes may be under way at once; they begin in the order of their bytes."""
+
+    def step(self, share: int) -> int:
+        """How many bytes the next write should have, if there are as many, where memory allows for `share`."""
 
     async def write(self, data: memoryview) -> None:
-        """Append the bytes; their memory is the caller's again when this returns.
+        """Append the bytes; their memory is the caller's again when this returns. Only the last may be short.
 
         Raises INSUFFICIENT_STORAGE or STORE_UNAVAILABLE; the writer can then only be aborted.
         """
