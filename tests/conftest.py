@@ -14,6 +14,7 @@ from hypothesis import settings as hypothesis_settings
 
 from clients import client_of
 from directory import DataDirectory
+from postgres import Postgres
 from satchel.app import create_app, working
 from satchel.config import Settings
 from server import Server
@@ -43,6 +44,14 @@ structlog.configure(
 
 def pytest_configure(config):
     config.addinivalue_line("markers", "settings(**values): settings for this test that differ from the defaults")
+
+
+@pytest.fixture(scope="session")
+def postgres():
+    """A PostgreSQL server; `await postgres.new_database()` gives the URL of an empty database."""
+    server = Postgres().start()
+    yield server
+    server.stop()
 
 
 @pytest.fixture

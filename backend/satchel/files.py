@@ -19,6 +19,7 @@ import hashlib
 import re
 from collections.abc import Callable, Coroutine, Sequence
 from contextlib import suppress
+from dataclasses import replace
 from mmap import mmap
 from types import TracebackType
 from typing import Any, Self, TypeVar
@@ -130,6 +131,36 @@ class FileService:
             return published
 
         # A client that leaves now must not leave the outcome open: the transaction runs to its end.
+        return await asyncio.shield(self.spawn(commit()))
+
+    async def adopt(self, records: Sequence[FileRecord], upload: "Upload | None" = None) -> list[FileRecord]:
+        """Take over files of another stack (U4, U6), all on the same bytes, with their ids, names, types and dates.
+
+        Args:
+            records: the files as they are there.
+            upload: their bytes, finished; None where the same bytes should be here already.
+
+        Returns:
+            The files as they are here. Those whose id is taken here are left out.
+
+        Raises:
+            SatchelError: STORE_INTEGRITY where the bytes are not those of the records; LEASE_LOST where the upload
+                was reclaimed, or without one where the bytes are not here. Nothing has happened then.
+        """
+        if upload is not None:
+            if any((record.size, record.sha256) != (upload.size, upload.sha256) for record in records):
+                raise SatchelError(
+                    Code.STORE_INTEGRITY, f"The stored bytes are {upload.size:,} and hash to {upload.sha256}."
+                )
+            records = [replace(record, object_name=upload.object_name) for record in records]
+
+        async def commit() -> list[FileRecord]:
+            adopted = await self._metadata.adopt(records, None if upload is None else upload.id)
+            if upload is not None:
+                upload.released()
+            self._changed()
+            return adopted
+
         return await asyncio.shield(self.spawn(commit()))
 
     async def renew_leases(self) -> None:
@@ -317,7 +348,7 @@ class Upload:
         self.sha256 = ""
         self.published = False
         self._service = service
-        self._object_name = object_name
+        self.object_name = object_name
         self._declared_type = declared_type
         self._writer = writer
         self._limit = int(service.settings.max_file_size)
@@ -379,7 +410,7 @@ class Upload:
         content_type = media.detect_type(self._head, self.filename, self._declared_type)
         return Publication(
             upload_id=None if self.published else self.id,
-            object_name=self._object_name,
+            object_name=self.object_name,
             sha256=self.sha256,
             size=self.size,
             filename=self.filename,

@@ -48,6 +48,7 @@ from .records import (
     FileOrder,
     FilePage,
     FileRecord,
+    IdempotencyKey,
     Position,
     Publication,
     Published,
@@ -326,14 +327,70 @@ class Metadata:
         rows = (await c.execute(query.order_by(blobs.c.sha256, files.c.id).with_for_update())).all()
         found = {row.id: _record(row) for row in rows}
         await c.execute(delete(files).where(files.c.id.in_(found)))
-        unused = delete(blobs).where(
-            blobs.c.id.in_({row.blob_id for row in rows}), ~exists().where(files.c.blob_id == blobs.c.id)
-        )
-        await _discard(c, (await c.scalars(unused.returning(blobs.c.object_name))).all(), grace)
+        await _drop_unused(c, {row.blob_id for row in rows}, grace)
 
         records = [found[file_id] for file_id in dict.fromkeys(file_ids) if file_id in found]
         await _announce(c, EventKind.DELETED, records)
         return records
+
+    # Copying, from one database to another
+
+    @_reads
+    async def files_by_id(self, c: AsyncConnection, file_ids: Collection[UUID]) -> dict[UUID, FileRecord]:
+        """The files of some ids; ids without a file are left out."""
+        rows = await c.execute(_select_files(files.c.id.in_(file_ids)))
+        return {row.id: _record(row) for row in rows}
+
+    async def adopt(self, records: Sequence[FileRecord], upload_id: UUID | None) -> list[FileRecord]:
+        """Take over files of another database, all on the same bytes, with their ids, names, types and dates.
+
+        Returns them as they are here. An id that has a file already is left out, and that file is left alone.
+        With an upload, the records name its object; it ends, and the object is the blob's, or garbage where the blob
+        was there already. Without, the bytes must be here.
+
+        Raises, and then nothing has happened: LEASE_LOST where a sweeper took the upload, or without one where the
+        bytes are not here; STORE_INTEGRITY where the same hash is on record with another size.
+        After DATABASE_UNAVAILABLE the files may be here nevertheless, as with `publish`.
+        """
+        work = partial(self._adopt, records=records, upload_id=upload_id)
+        return await self._database.writer.run(work, took_place=self._adopted)
+
+    async def _adopt(
+        self, c: AsyncConnection, records: Sequence[FileRecord], upload_id: UUID | None
+    ) -> list[FileRecord]:
+        publications = [_publication(record, upload_id) for record in records]
+        await _end_uploads(c, publications)
+        [blob] = (await self._hold_blobs(c, publications)).values()
+        if upload_id is not None:
+            await _discard(c, {record.object_name for record in records} - {blob.object_name})
+        # Asked under the blob's lock, so that two copies of one file at the same time meet here.
+        taken = set((await c.scalars(select(files.c.id).where(files.c.id.in_({r.id for r in records})))).all())
+        adopted = [replace(record, object_name=blob.object_name) for record in records if record.id not in taken]
+        await _insert(c, files, [_file_row(record, blob) for record in adopted])
+        await _announce(c, EventKind.UPLOADED, adopted)
+        await _drop_unused(c, {blob.id})
+        return adopted
+
+    @_reads
+    async def _adopted(self, c: AsyncConnection, records: Sequence[FileRecord]) -> bool:
+        """Whether the files are there."""
+        ids = {record.id for record in records}
+        return await _count(c, files.c.id.in_(ids)) == len(ids)
+
+    @_reads
+    async def idempotency_keys(self, c: AsyncConnection, after: str, limit: int) -> list[IdempotencyKey]:
+        """At most `limit` of the keys that still hold, behind the key `after`, in order."""
+        keys = idempotency_keys.c
+        query = select(keys.key, keys.fingerprint, keys.file_id, keys.expires_at)
+        query = query.where(keys.key > after, keys.expires_at > now()).order_by(keys.key).limit(limit)
+        return [IdempotencyKey(*row) for row in await c.execute(query)]
+
+    @_writes
+    async def adopt_idempotency_keys(self, c: AsyncConnection, adopted: Sequence[IdempotencyKey]) -> None:
+        """Take over keys of another database; one that is here already stays as it is."""
+        if adopted:
+            put = self._database.insert(idempotency_keys).on_conflict_do_nothing()
+            await c.execute(put, [key._asdict() for key in adopted])
 
     # The sweeper
 
@@ -553,6 +610,12 @@ async def _discard(c: AsyncConnection, object_names: Collection[str], grace: tim
     await _insert(c, garbage, [{"object_name": name} for name in object_names], not_before=now(grace))
 
 
+async def _drop_unused(c: AsyncConnection, blob_ids: Collection[int], grace: timedelta = timedelta(0)) -> None:
+    """Make those of the locked blobs that no file is on garbage, due after the grace."""
+    unused = delete(blobs).where(blobs.c.id.in_(blob_ids), ~exists().where(files.c.blob_id == blobs.c.id))
+    await _discard(c, (await c.scalars(unused.returning(blobs.c.object_name))).all(), grace)
+
+
 async def _announce(c: AsyncConnection, kind: EventKind, records: Iterable[FileRecord]) -> None:
     """Write the events of a change, in its own transaction: there is an event exactly if there is a change."""
     rows = [{"kind": kind.value, "file_id": record.id, "snapshot": _snapshot(record)} for record in records]
@@ -594,6 +657,18 @@ def _new_record(file_id: UUID, publication: Publication, blob: _Row, upload_date
         sha256=publication.sha256,
         object_name=blob.object_name,
         upload_date=upload_date,
+    )
+
+
+def _publication(record: FileRecord, upload_id: UUID | None) -> Publication:
+    return Publication(
+        upload_id=upload_id,
+        object_name=record.object_name,
+        sha256=record.sha256,
+        size=record.size,
+        filename=record.filename,
+        content_type=record.content_type,
+        kind=record.kind,
     )
 
 

@@ -115,6 +115,15 @@ class Published:
     deduplicated: bool
 
 
+class IdempotencyKey(NamedTuple):
+    """What a client called an upload: a fingerprint of its filename and bytes, and the file that came of it."""
+
+    key: str
+    fingerprint: str
+    file_id: UUID
+    expires_at: datetime
+
+
 class Position(NamedTuple):
     """A place in the event order; compares in commit order. `transaction` is 0 where ids are taken at commit."""
 
