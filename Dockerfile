@@ -1,5 +1,6 @@
-# Satchel with its embedded database and store; everything it keeps is in the volume /data.
-FROM python:3.13-slim AS build
+# One image for both: alone, with everything it keeps in /data (`docker run -v satchel:/data …`), or over PostgreSQL and an
+# S3 store (docker-compose.yml), when it writes to no disk at all.
+FROM python:3.13-slim-trixie AS build
 WORKDIR /source
 RUN python -m venv /opt/satchel
 COPY backend/requirements.lock backend/
@@ -7,14 +8,15 @@ RUN /opt/satchel/bin/pip install --no-cache-dir --require-hashes -r backend/requ
 COPY . .
 RUN /opt/satchel/bin/pip install --no-cache-dir --no-deps .
 
-FROM python:3.13-slim
+FROM python:3.13-slim-trixie
+# A new volume at /data takes over this owner.
 RUN useradd --system --uid 10001 satchel && install --directory --owner satchel /data
 COPY --from=build /opt/satchel /opt/satchel
 ENV PATH=/opt/satchel/bin:$PATH SATCHEL_HOST=0.0.0.0 SATCHEL_PORT=8000 SATCHEL_DATA_DIR=/data
 USER 10001
 WORKDIR /data
-VOLUME /data
 EXPOSE 8000
-HEALTHCHECK --interval=30s --timeout=5s --start-period=10s CMD \
-    ["python", "-c", "import urllib.request; urllib.request.urlopen('http://127.0.0.1:8000/healthz', timeout=4)"]
-CMD ["satchel", "serve"]
+HEALTHCHECK --interval=30s --timeout=10s --start-period=30s CMD \
+    ["python", "-c", "import urllib.request; urllib.request.urlopen('http://127.0.0.1:8000/readyz', timeout=8)"]
+ENTRYPOINT ["satchel"]
+CMD ["serve"]

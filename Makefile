@@ -31,10 +31,12 @@ test: $(BACKEND) $(STATIC) ## Run every test, those in a real browser too
 	@$(NPM) test
 	@$(BIN)/python -m pytest
 
-check: $(BACKEND) $(FRONTEND) ## Lint, formatting and types, of both sides
+check: $(BACKEND) $(FRONTEND) ## Lint, formatting and types, of both sides and of the container files
 	@$(BIN)/ruff check backend tests
 	@$(BIN)/ruff format --check backend tests
 	@$(BIN)/mypy
+	@$(BIN)/check-jsonschema --builtin-schema vendor.compose-spec docker-compose.yml
+	@$(BIN)/hadolint Dockerfile
 	@$(NPM) run check
 	@$(NPM) run lint
 

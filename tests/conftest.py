@@ -1,11 +1,16 @@
-"""What most tests start from: the embedded stack in this process, or the real server in another.
+"""What most tests start from: a whole stack in this process, or the real server in another.
 
-`@pytest.mark.settings(max_file_size=1000)` changes settings for one test, in either.
+Every test that uses one of them runs on both stacks, embedded and scaled. `@pytest.mark.stacks("embedded")` keeps it to
+one: where it looks into the adapters of that stack, or where only what lies in front of every stack is tested.
+`@pytest.mark.settings(max_file_size=1000)` changes settings for one test.
 """
 
+import asyncio
 import logging
 import os
 import shutil
+from contextlib import AsyncExitStack, asynccontextmanager
+from types import SimpleNamespace
 
 import pytest
 import structlog
@@ -13,11 +18,14 @@ from hypothesis import HealthCheck
 from hypothesis import settings as hypothesis_settings
 
 from clients import client_of
-from directory import DataDirectory
+from kept import kept_by
 from postgres import Postgres
 from satchel.app import create_app, working
 from satchel.config import Settings
-from server import Server
+from satchel.metadata import Metadata
+from seaweed import Seaweed
+from server import SATCHEL, Server, environment
+from stacks import STACKS, EmbeddedPlaces, ScaledPlaces
 
 # No setting of the person who runs the tests reaches them, but what is meant for the tests themselves.
 _OURS = ("SATCHEL_TEST_", "SATCHEL_SCREENSHOTS")
@@ -29,6 +37,8 @@ hypothesis_settings.register_profile(
     "satchel", deadline=None, database=None, print_blob=True, suppress_health_check=[HealthCheck.too_slow]
 )
 hypothesis_settings.load_profile("satchel")
+
+SECONDS = 60  # a bound for a command that hangs; nothing is measured by it
 
 
 # Lines without colours, and tracebacks without the values of all variables, which take seconds to write.
@@ -44,6 +54,14 @@ structlog.configure(
 
 def pytest_configure(config):
     config.addinivalue_line("markers", "settings(**values): settings for this test that differ from the defaults")
+    config.addinivalue_line("markers", "stacks(*names): the stacks that this test runs on, instead of both")
+
+
+def pytest_generate_tests(metafunc):
+    if "stack_kind" in metafunc.fixturenames:
+        mark = metafunc.definition.get_closest_marker("stacks")
+        # For the whole session, so that what the tests of one stack share is made once.
+        metafunc.parametrize("stack_kind", mark.args if mark else STACKS, indirect=True, scope="session")
 
 
 @pytest.fixture(scope="session")
@@ -54,6 +72,58 @@ def postgres():
     server.stop()
 
 
+@pytest.fixture(scope="session")
+async def postgres_template(postgres):
+    """The URL of a database that has the tables, to copy new ones from."""
+    url = await postgres.new_database()
+    metadata = Metadata(url)
+    await metadata.open()
+    await metadata.close()
+    return url
+
+
+@pytest.fixture
+async def postgres_url(postgres, postgres_template):
+    """The URL of a database of this test alone, on PostgreSQL."""
+    url = await postgres.new_database(template=postgres_template)
+    yield url
+    await postgres.drop_database(url)
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def database_url(request, tmp_path):
+    """The URL of a database of this test alone, of each kind that Satchel knows."""
+    if request.param == "sqlite":
+        return f"sqlite:///{tmp_path}/satchel.db"
+    return request.getfixturevalue("postgres_url")
+
+
+@pytest.fixture(scope="session")
+def seaweed():
+    """An S3 server; `seaweed.new_bucket_url()` gives the URL of a bucket that is not made yet."""
+    server = Seaweed().start()
+    yield server
+    server.stop()
+
+
+@pytest.fixture(scope="session")
+def stack_kind(request):
+    """Which stack the test runs on; set by `pytest_generate_tests`."""
+    return request.param
+
+
+@pytest.fixture(scope="session")
+def scaled_places(postgres, seaweed):
+    """Gives places in PostgreSQL and S3."""
+    return ScaledPlaces(postgres, seaweed)
+
+
+@pytest.fixture(scope="session")
+def places(stack_kind, request):
+    """Gives places to keep things in, of the test's stack."""
+    return EmbeddedPlaces() if stack_kind == "embedded" else request.getfixturevalue("scaled_places")
+
+
 @pytest.fixture
 def chosen(request):
     """The settings that the test's marks ask for; the nearest mark wins."""
@@ -62,9 +132,16 @@ def chosen(request):
 
 
 @pytest.fixture
-def settings(tmp_path, chosen):
-    """The settings of a new data directory."""
-    return Settings(**{"_env_file": None, "data_dir": tmp_path / "data", **chosen})
+async def place(places, tmp_path):
+    """Where the test's own stack keeps everything, as settings."""
+    async with places.new() as place:
+        yield {"data_dir": tmp_path / "data", **place}
+
+
+@pytest.fixture
+def settings(place, chosen):
+    """The settings of a stack that keeps nothing yet."""
+    return Settings(**{"_env_file": None, **place, **chosen})
 
 
 @pytest.fixture
@@ -75,9 +152,9 @@ async def stack(settings):
 
 
 @pytest.fixture
-def directory(stack, settings):
-    """The stack's data directory."""
-    return DataDirectory(settings.data_dir)
+def kept(stack, place):
+    """What the stack keeps, seen from outside."""
+    return kept_by(place)
 
 
 @pytest.fixture
@@ -94,27 +171,84 @@ async def client(app):
 
 
 @pytest.fixture(scope="session")
-async def shared_client(tmp_path_factory):
+def open_service(places, tmp_path_factory):
+    """Opens services in this process, each with its settings and a place of its own.
+
+    `async with open_service() as service` gives its `client`, its `stack`, and what is `kept`.
+    """
+
+    @asynccontextmanager
+    async def open_service(**settings):
+        async with places.new() as given:
+            place = {"data_dir": tmp_path_factory.mktemp("service") / "data", **given}
+            async with (
+                working(Settings(**{"_env_file": None, **place, **settings})) as stack,
+                client_of(create_app(stack)) as client,
+            ):
+                yield SimpleNamespace(client=client, stack=stack, kept=kept_by(place))
+
+    return open_service
+
+
+@pytest.fixture(scope="session")
+async def shared_client(open_service):
     """An HTTP client of one application, for tests that keep nothing."""
-    settings = Settings(_env_file=None, data_dir=tmp_path_factory.mktemp("shared") / "data")
-    async with working(settings) as stack, client_of(create_app(stack)) as client:
-        yield client
+    async with open_service() as service:
+        yield service.client
+
+
+@pytest.fixture(scope="session")
+def open_server(places, tmp_path_factory):
+    """Runs real servers, each with its settings and a place of its own, for as long as a block runs."""
+
+    @asynccontextmanager
+    async def open_server(**settings):
+        async with places.new() as place:
+            server = Server(tmp_path_factory.mktemp("server"), **{**place, **settings})
+            try:
+                yield await server.start()
+            finally:
+                await server.kill()
+                shutil.rmtree(server.data, ignore_errors=True)
+
+    return open_server
 
 
 @pytest.fixture
-async def serve(tmp_path_factory):
-    """Starts real servers, each with the given settings on a new data directory."""
-    servers = []
+def run(tmp_path):
+    """Runs a command in an empty kept, and gives its exit code, output and errors."""
 
-    async def start(**settings):
-        server = Server(tmp_path_factory.mktemp("server"), **settings)
-        servers.append(server)
-        return await server.start()
+    async def run(*arguments, command=(SATCHEL,), **settings):
+        process = await asyncio.create_subprocess_exec(
+            *command,
+            *arguments,
+            env={**environment(settings, data_dir=tmp_path / "data", tmpdir=tmp_path), "COLUMNS": "200"},
+            cwd=tmp_path,
+            stdin=asyncio.subprocess.DEVNULL,
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.PIPE,
+        )
+        try:
+            async with asyncio.timeout(SECONDS):
+                out, err = await process.communicate()
+        finally:
+            if process.returncode is None:
+                process.kill()
+                await process.wait()
+        return process.returncode, out.decode(), err.decode()
 
-    yield start
-    for server in servers:
-        await server.kill()
-        shutil.rmtree(server.data, ignore_errors=True)
+    return run
+
+
+@pytest.fixture
+async def serve(open_server):
+    """Starts real servers, each with the given settings on a place of its own."""
+    async with AsyncExitStack() as servers:
+
+        async def start(**settings):
+            return await servers.enter_async_context(open_server(**settings))
+
+        yield start
 
 
 @pytest.fixture
@@ -124,8 +258,7 @@ async def server(serve, chosen):
 
 
 @pytest.fixture(scope="session")
-async def shared_server(tmp_path_factory):
+async def shared_server(open_server):
     """A real server for tests that leave it running and look only at what they made themselves."""
-    server = await Server(tmp_path_factory.mktemp("server")).start()
-    yield server
-    await server.kill()
+    async with open_server() as server:
+        yield server

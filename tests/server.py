@@ -11,7 +11,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from directory import DataDirectory
+from kept import Kept, kept_by
 
 SATCHEL = Path(sys.executable).with_name("satchel")
 START = re.compile(r"Satchel \S+ at http://(?P<host>\S+):(?P<port>\d+) \(data in (?P<data>.*)\)")
@@ -134,9 +134,9 @@ class Server:
         Path(f"/proc/{self.pid}/clear_refs").write_text("5")
 
     @property
-    def directory(self) -> DataDirectory:
-        """What it keeps."""
-        return DataDirectory(self.data)
+    def kept(self) -> Kept:
+        """What it keeps, in its directory or elsewhere."""
+        return kept_by({"data_dir": self.data, **self.settings})
 
     def open_files(self) -> set[Path]:
         """The regular files, unlinked ones too, that it holds open."""

@@ -10,39 +10,14 @@ import httpx
 import pytest
 
 import satchel
-from directory import eventually
+from kept import eventually
 from raw import END, MULTIPART, connected, head_of_part
 from satchel import config
 from server import SATCHEL, Server, environment
+from stacks import embedded_only
 
 ROOT = Path(__file__).parent.parent
 SECONDS = 60  # a bound for each wait; nothing is measured by it
-
-
-@pytest.fixture
-def run(tmp_path):
-    """Runs a command in an empty directory, and gives its exit code, output and errors."""
-
-    async def run(*arguments, command=(SATCHEL,), **settings):
-        process = await asyncio.create_subprocess_exec(
-            *command,
-            *arguments,
-            env={**environment(settings, data_dir=tmp_path / "data", tmpdir=tmp_path), "COLUMNS": "200"},
-            cwd=tmp_path,
-            stdin=asyncio.subprocess.DEVNULL,
-            stdout=asyncio.subprocess.PIPE,
-            stderr=asyncio.subprocess.PIPE,
-        )
-        try:
-            async with asyncio.timeout(SECONDS):
-                out, err = await process.communicate()
-        finally:
-            if process.returncode is None:
-                process.kill()
-                await process.wait()
-        return process.returncode, out.decode(), err.decode()
-
-    return run
 
 
 # Commands
@@ -59,11 +34,11 @@ async def test_help_names_every_command(run):
     """Help is shown when it is asked for, and when nothing is."""
     for arguments in (["--help"], []):
         _, out, err = await run(*arguments)
-        for command in ("serve", "schema", "sweep", "version"):
+        for command in ("serve", "schema", "sweep", "copy", "version"):
             assert re.search(rf"^\W*{command}\b", out + err, re.MULTILINE)
 
 
-@pytest.mark.parametrize("command", ["serve", "schema", "sweep", "version"])
+@pytest.mark.parametrize("command", ["serve", "schema", "sweep", "copy", "version"])
 async def test_every_command_has_help(run, command):
     """Each command says what it does, and does not do it."""
     code, out, _ = await run(command, "--help")
@@ -152,12 +127,15 @@ def test_sizes_have_units(monkeypatch, tmp_path, value, size):
 # Starts that cannot be
 
 
+@embedded_only
 async def test_a_second_server_on_the_same_data_stops_with_one_line(server, run):
     """Two servers on one directory would damage it, so the second one stops, and the first one goes on."""
     for command in (("serve", "--port", "0"), ("sweep",)):
         code, out, err = await run(*command, "--data-dir", str(server.data))
         assert (code, out) == (2, "")
-        assert re.fullmatch(rf"satchel: [^\n]*another server runs on {re.escape(str(server.data))}\n", err)
+        assert re.fullmatch(
+            rf"satchel: [^\n]*another server runs on {re.escape(str(server.data))} \(SATCHEL_DATA_DIR\)\n", err
+        )
     async with httpx.AsyncClient(base_url=server.url) as client:
         assert (await client.get("/readyz")).status_code == 200
 
@@ -206,6 +184,7 @@ async def test_a_database_that_is_none_stops_the_start(run, tmp_path):
 # Serving and stopping
 
 
+@embedded_only
 async def test_a_server_says_where_it_is(server):
     """The start line has the address that it listens on, and where the data is; there is nothing else to read."""
     async with httpx.AsyncClient(base_url=server.url) as client:
@@ -224,7 +203,7 @@ async def test_a_stopped_server_ends_well_and_keeps_everything(serve):
         os.kill(server.pid, stop)
         assert await server.wait() == 0
         assert "Traceback" not in server.logged()
-        assert not (server.data / "satchel.db-wal").exists()
+        assert not (server.data / "satchel.db-wal").exists()  # merged into the database by a clean end
         await server.start()
     async with httpx.AsyncClient(base_url=server.url) as client:
         assert (await client.get(response.json()["download_url"])).content == b"data"
@@ -238,7 +217,7 @@ async def test_a_running_upload_is_finished_before_the_server_ends(serve):
     async with connected(server) as raw:
         headers = {"Content-Type": MULTIPART, "Content-Length": str(len(body))}
         await raw.request("POST", "/files/upload", headers, body[:100_000])
-        await eventually(lambda: server.directory.count("uploads") == 1)
+        await eventually(lambda: server.kept.count("uploads") == 1)
         server.terminate()
         await eventually(lambda: not _listens(server))
         await raw.send(body[100_000:])
@@ -264,10 +243,10 @@ async def test_an_upload_that_does_not_end_does_not_keep_the_server(server):
     async with connected(server) as raw:
         headers = {"Content-Type": MULTIPART, "Content-Length": "1000000"}
         await raw.request("POST", "/files/upload", headers, head_of_part("file", "a.bin") + b"x" * 1000)
-        await eventually(lambda: server.directory.count("uploads") == 1)
+        await eventually(lambda: server.kept.count("uploads") == 1)
         assert await server.stop() == 0
     await server.start()
-    await eventually(server.directory.is_empty)
+    await eventually(server.kept.is_empty)
 
 
 async def test_a_signal_while_the_server_starts_is_not_lost(tmp_path):
@@ -301,13 +280,13 @@ async def test_a_killed_server_leaves_only_what_the_next_one_reclaims(serve):
     async with httpx.AsyncClient(base_url=server.url) as client:
         kept = (await client.post("/files/upload", files={"file": ("a.txt", b"kept")})).json()
     async with connected(server) as raw:
-        headers = {"Content-Type": MULTIPART, "Content-Length": "10000000"}
-        await raw.request("POST", "/files/upload", headers, head_of_part("file", "a.bin") + b"x" * 3_000_000)
-        await eventually(lambda: len(server.directory.objects()) == 2)
+        headers = {"Content-Type": MULTIPART, "Content-Length": "100000000"}
+        await raw.request("POST", "/files/upload", headers, head_of_part("file", "a.bin") + b"x" * 20_000_000)
+        await eventually(lambda: len(server.kept.objects()) == 2)
         await server.kill()
-    assert server.directory.count("uploads") == 1
+    assert server.kept.count("uploads") == 1
     await server.start()
-    await eventually(server.directory.is_clean)
-    assert server.directory.objects() == {kept["minio_object_name"]}
+    await eventually(server.kept.is_clean)
+    assert server.kept.objects() == {kept["minio_object_name"]}
     async with httpx.AsyncClient(base_url=server.url) as client:
         assert (await client.get(kept["download_url"])).content == b"kept"

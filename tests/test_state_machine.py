@@ -13,9 +13,18 @@ import pytest
 from hypothesis import HealthCheck
 from hypothesis import settings as examples
 from hypothesis import strategies as st
-from hypothesis.stateful import Bundle, RuleBasedStateMachine, consumes, initialize, invariant, multiple, rule
+from hypothesis.stateful import (
+    Bundle,
+    RuleBasedStateMachine,
+    consumes,
+    initialize,
+    invariant,
+    multiple,
+    rule,
+    run_state_machine_as_test,
+)
 
-from directory import DataDirectory
+from kept import kept_by
 from satchel.app import opened
 from satchel.config import Settings
 from satchel.errors import Code, SatchelError
@@ -32,12 +41,21 @@ class Life(RuleBasedStateMachine):
     files = Bundle("files")
     staged = Bundle("staged")
 
+    def __init__(self, places):
+        super().__init__()
+        self.places = places
+
     @initialize()
     def start(self):
         self.loop = asyncio.new_event_loop()
         self.path = Path(tempfile.mkdtemp())
-        self.settings = Settings(_env_file=None, data_dir=self.path / "data", delete_grace=NOW, upload_lease=NOW)
-        self.directory = DataDirectory(self.settings.data_dir)
+        self.place = AsyncExitStack()
+        place = {
+            "data_dir": self.path / "data",
+            **self.run(self.place.enter_async_context(self.places.new())),
+        }
+        self.settings = Settings(**{"_env_file": None, **place, "delete_grace": NOW, "upload_lease": NOW})
+        self.kept = kept_by(place)
         self.model = {}  # id: (filename, bytes)
         self.events = []  # (kind, id, filename)
         self.keys = {}  # idempotency key: (filename, bytes, id)
@@ -61,6 +79,7 @@ class Life(RuleBasedStateMachine):
         if not hasattr(self, "loop"):
             return
         self.run(self.exits.aclose())
+        self.run(self.place.aclose())
         self.loop.close()
         shutil.rmtree(self.path)
 
@@ -164,7 +183,7 @@ class Life(RuleBasedStateMachine):
         generation, upload, filename, content = one
         if generation != self.generation:
             return multiple()  # its process is gone
-        if self.directory.query(f"SELECT 1 FROM uploads WHERE id = '{upload.id.hex}'"):
+        if self.kept.query(f"SELECT 1 FROM uploads WHERE id = '{upload.id.hex}'"):
             return self._published(self.run(self.stack.files.publish(upload)), filename, content)
         self.fails(Code.LEASE_LOST, self.stack.files.publish(upload))
         return multiple()
@@ -190,8 +209,8 @@ class Life(RuleBasedStateMachine):
     def sweep(self):
         self.run(asyncio.sleep(0.005))  # the database's clock ticks in milliseconds
         self.run(self.stack.sweeper.sweep())
-        assert self.directory.is_clean()
-        assert self.directory.count("garbage") == 0
+        assert self.kept.is_clean()
+        assert self.kept.count("garbage") == 0
 
     @rule(content=contents)
     def crash(self, content):
@@ -236,11 +255,11 @@ class Life(RuleBasedStateMachine):
     @invariant()
     def every_object_is_known(self):
         known = [
-            {name for (name,) in self.directory.query(f"SELECT object_name FROM {table}")}
+            {name for (name,) in self.kept.query(f"SELECT object_name FROM {table}")}
             for table in ("blobs", "uploads", "garbage")
         ]
         assert sum(map(len, known)) == len(set().union(*known))
-        assert self.directory.blobs() <= self.directory.objects() <= set().union(*known)
+        assert self.kept.blobs() <= self.kept.objects() <= set().union(*known)
 
     @invariant()
     def every_change_is_an_event(self):
@@ -248,10 +267,15 @@ class Life(RuleBasedStateMachine):
         assert [(event.kind, str(event.record.id), event.record.filename) for event in events] == self.events
 
 
-TestLife = pytest.mark.timeout(600)(Life.TestCase)  # to find the shortest life that fails takes a while
-TestLife.settings = examples(
-    max_examples=12,
-    stateful_step_count=30,
-    deadline=None,
-    suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large, HealthCheck.filter_too_much],
-)
+@pytest.mark.timeout(600)  # to find the shortest life that fails takes a while
+def test_no_life_whatever_breaks_a_promise(places, stack_kind):
+    """Files, bytes, events and what is kept agree with the model after every step of random lives."""
+    run_state_machine_as_test(
+        lambda: Life(places),
+        settings=examples(
+            max_examples={"embedded": 12, "scaled": 4}[stack_kind],  # a step takes several times as long there
+            stateful_step_count=30,
+            deadline=None,
+            suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large, HealthCheck.filter_too_much],
+        ),
+    )

@@ -1,13 +1,15 @@
 import asyncio
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 
 import pytest
+from sqlalchemy import insert
 
-from directory import eventually
+from kept import eventually
 from satchel import sweeper
 from satchel.app import opened
 from satchel.blobs import new_object_name
 from satchel.errors import Code, SatchelError
+from satchel.metadata.tables import garbage
 
 NOW = timedelta(microseconds=1)
 SECONDS = 20  # a bound for each wait; nothing is measured by it
@@ -47,110 +49,106 @@ async def stage(stack, data=b"staged"):
 
 
 @at_once
-async def test_an_upload_that_died_is_reclaimed(stack, directory):
+async def test_an_upload_that_died_is_reclaimed(stack, kept):
     """When its lease has run out, an upload's bytes and its row go."""
     await stage(stack)
-    assert (directory.count("uploads"), len(directory.objects())) == (1, 1)
+    assert (kept.count("uploads"), len(kept.objects())) == (1, 1)
     assert await sweep(stack) == 1
-    assert directory.is_empty()
-    assert directory.count("garbage") == 0
+    assert kept.is_empty()
+    assert kept.count("garbage") == 0
 
 
 @pytest.mark.settings(delete_grace=NOW)
-async def test_an_upload_that_lives_is_left_alone(stack, directory):
+async def test_an_upload_that_lives_is_left_alone(stack, kept):
     """While a lease holds, neither bytes nor row are touched, and the upload can be published."""
     staged = await stage(stack)
     assert await sweep(stack) == 0
     published = await stack.files.publish(staged)
-    assert directory.objects() == {published.record.object_name}
+    assert kept.objects() == {published.record.object_name}
 
 
 @at_once
-async def test_an_upload_that_was_reclaimed_cannot_be_published(stack, directory):
+async def test_an_upload_that_was_reclaimed_cannot_be_published(stack, kept):
     """Whoever comes back after the sweep is told so, and nothing is kept."""
     staged = await stage(stack)
     await sweep(stack)
     with pytest.raises(SatchelError) as raised:
         await stack.files.publish(staged)
     assert raised.value.code is Code.LEASE_LOST
-    assert directory.is_empty()
+    assert kept.is_empty()
 
 
 @at_once
-async def test_a_crash_before_the_first_byte_leaves_nothing(stack, directory):
+async def test_a_crash_before_the_first_byte_leaves_nothing(stack, kept):
     """A row whose object was never made is reclaimed like any other."""
     await stack.metadata.begin_upload(new_object_name(), NOW)
     assert await sweep(stack) == 1
-    assert directory.is_empty()
+    assert kept.is_empty()
 
 
-async def test_deleted_bytes_stay_for_the_downloads_that_run(client, stack, directory):
+async def test_deleted_bytes_stay_for_the_downloads_that_run(client, stack, kept):
     """Until the grace time is over, the object of a deleted file is kept."""
     await delete(client, await upload(client))
     assert await sweep(stack) == 0
-    assert (directory.count("files"), len(directory.objects()), directory.count("garbage")) == (0, 1, 1)
+    assert (kept.count("files"), len(kept.objects()), kept.count("garbage")) == (0, 1, 1)
 
 
 @at_once
-async def test_deleted_bytes_go_after_the_grace_time(client, stack, directory):
+async def test_deleted_bytes_go_after_the_grace_time(client, stack, kept):
     """With no grace left, the object of a deleted file goes; those of other files stay."""
-    gone, kept = await upload(client), await upload(client, b"kept")
+    gone, other = await upload(client), await upload(client, b"other")
     await delete(client, gone)
     assert await sweep(stack) == 1
-    assert directory.objects() == {kept["minio_object_name"]}
-    assert (await client.get(kept["download_url"])).content == b"kept"
+    assert kept.objects() == {other["minio_object_name"]}
+    assert (await client.get(other["download_url"])).content == b"other"
 
 
 @at_once
-async def test_the_bytes_of_a_duplicate_go(client, stack, directory):
+async def test_the_bytes_of_a_duplicate_go(client, stack, kept):
     """Of two objects with the same bytes, the one that no blob refers to goes."""
     first, second = await upload(client), await upload(client)
-    assert len(directory.objects()) == 2
+    assert len(kept.objects()) == 2
     assert await sweep(stack) == 1
-    assert directory.objects() == {first["minio_object_name"]} == {second["minio_object_name"]}
+    assert kept.objects() == {first["minio_object_name"]} == {second["minio_object_name"]}
 
 
 @at_once
-async def test_bytes_that_came_back_are_kept(client, stack, directory):
+async def test_bytes_that_came_back_are_kept(client, stack, kept):
     """A file uploaded again after its deletion has an object of its own, which the sweep of the old one spares."""
     first = await upload(client)
     await delete(client, first)
     second = await upload(client)
     assert await sweep(stack) == 1
-    assert directory.objects() == {second["minio_object_name"]} != {first["minio_object_name"]}
+    assert kept.objects() == {second["minio_object_name"]} != {first["minio_object_name"]}
     assert (await client.get(second["download_url"])).content == b"data"
 
 
 @at_once
-async def test_garbage_that_is_in_use_is_never_removed(client, stack, directory):
+async def test_garbage_that_is_in_use_is_never_removed(client, stack, kept):
     """If a row of garbage names the object of a file or of an upload after all, the object stays."""
     file, staged = await upload(client), await stage(stack)
     await stack.metadata.renew_uploads([staged.id], timedelta(hours=1))
-    names = directory.objects()
-
-    async def plant(connection):
-        for name in names:
-            await connection.exec_driver_sql("INSERT INTO garbage (object_name, not_before) VALUES (?, 0)", (name,))
-
-    await stack.metadata._database.writer.run(plant)
+    names = kept.objects()
+    planted = [{"object_name": name, "not_before": datetime.now(UTC) - timedelta(hours=1)} for name in names]
+    await stack.metadata._database.writer.run(lambda connection: connection.execute(insert(garbage), planted))
     assert await sweep(stack) == 0
-    assert directory.objects() == names
-    assert directory.count("garbage") == 0
+    assert kept.objects() == names
+    assert kept.count("garbage") == 0
     assert (await client.get(file["download_url"])).content == b"data"
 
 
 @at_once
-async def test_an_object_that_is_gone_already_is_fine(client, stack, directory, settings):
+async def test_an_object_that_is_gone_already_is_fine(client, stack, kept):
     """A crash between removing an object and forgetting it is made good by removing it again."""
     await delete(client, await upload(client))
-    for name in directory.objects():
-        (settings.objects / name).unlink()
+    for name in kept.objects():
+        kept.store.remove(name)
     assert await sweep(stack) == 1
-    assert directory.count("garbage") == 0
+    assert kept.count("garbage") == 0
 
 
 @at_once
-async def test_garbage_is_remembered_until_it_is_gone(client, stack, directory, monkeypatch):
+async def test_garbage_is_remembered_until_it_is_gone(client, stack, kept, monkeypatch):
     """If the store fails, the row stays, and the object is not forgotten."""
     await delete(client, await upload(client))
 
@@ -161,26 +159,26 @@ async def test_garbage_is_remembered_until_it_is_gone(client, stack, directory, 
         patch.setattr(stack.blobs, "delete", fail)
         with pytest.raises(SatchelError):
             await sweep(stack)
-    assert directory.count("garbage") == len(directory.objects()) == 1
+    assert kept.count("garbage") == len(kept.objects()) == 1
 
     monkeypatch.setattr(sweeper, "CLAIM", NOW)
-    await stack.metadata._database.writer.run(lambda c: c.exec_driver_sql("UPDATE garbage SET claimed_until = 0"))
+    kept.execute("UPDATE garbage SET claimed_until = not_before")
     assert await sweep(stack) == 1
-    assert directory.objects() == set()
+    assert kept.objects() == set()
 
 
 @at_once
-async def test_more_than_a_batch_is_reclaimed_at_once(stack, directory, monkeypatch):
+async def test_more_than_a_batch_is_reclaimed_at_once(stack, kept, monkeypatch):
     """A sweep goes on until nothing is left that is due."""
     monkeypatch.setattr(sweeper, "BATCH", 3)
     for _ in range(10):
         await stage(stack)
     assert await sweep(stack) == 10
-    assert directory.is_empty()
+    assert kept.is_empty()
 
 
 @at_once
-async def test_two_sweepers_share_the_work(stack, directory, monkeypatch):
+async def test_two_sweepers_share_the_work(stack, kept, monkeypatch):
     """Sweepers that run at the same time remove each object once."""
     monkeypatch.setattr(sweeper, "BATCH", 2)
     for _ in range(10):
@@ -196,16 +194,16 @@ async def test_two_sweepers_share_the_work(stack, directory, monkeypatch):
     other = sweeper.Sweeper(stack.metadata, stack.blobs, stack.settings)
     counts = await asyncio.gather(sweep(stack), other.sweep(), sweep(stack))
     assert sum(counts) == len(removed) == len(set(removed)) == 10
-    assert directory.is_empty()
+    assert kept.is_empty()
 
 
 @pytest.mark.settings(event_max_rows=3, idempotency_lifetime=NOW)
-async def test_old_events_and_keys_go_too(client, stack, directory):
+async def test_old_events_and_keys_go_too(client, stack, kept):
     """What is kept for a time only, is kept for that time only."""
     for number in range(5):
         await upload(client, b"%d" % number, **{"Idempotency-Key": str(number)})
     await sweep(stack)
-    assert (directory.count("events"), directory.count("idempotency_keys"), directory.count("files")) == (3, 0, 5)
+    assert (kept.count("events"), kept.count("idempotency_keys"), kept.count("files")) == (3, 0, 5)
 
 
 # The background task
@@ -239,19 +237,19 @@ async def swept(stack, monkeypatch, outcomes):
 
 @at_once
 @pytest.mark.settings(sweep_interval=timedelta(hours=1))
-async def test_bytes_given_up_are_reclaimed_at_once(running, stack, directory):
+async def test_bytes_given_up_are_reclaimed_at_once(running, stack, kept):
     """What is given up wakes the sweeper, long before its interval is over."""
     staged = await stack.files.begin("a.txt", None)
     await stack.files.discard([staged])
-    await eventually(lambda: directory.count("garbage") == 0 and directory.is_empty())
+    await eventually(lambda: kept.count("garbage") == 0 and kept.is_empty())
 
 
 @at_once
 @pytest.mark.settings(sweep_interval=timedelta(milliseconds=50))
-async def test_the_sweeper_comes_by_itself(running, stack, directory):
+async def test_the_sweeper_comes_by_itself(running, stack, kept):
     """What nobody told it of is found at the next interval."""
     await stack.metadata.begin_upload(new_object_name(), NOW)
-    await eventually(lambda: directory.count("uploads") == 0)
+    await eventually(lambda: kept.count("uploads") == 0)
 
 
 @pytest.mark.settings(sweep_interval=timedelta(milliseconds=1))

@@ -14,10 +14,11 @@ from starlette.responses import Response
 from starlette.routing import Match
 
 import satchel
+from satchel.blobs import BlobStore
 from satchel.blobs.local import LocalBlobStore
 from satchel.config import Settings
-from satchel.errors import Code, SatchelError
-from satchel.events import EventLog
+from satchel.errors import CannotStart, Code, SatchelError
+from satchel.events import EventLog, Wakeup
 from satchel.events.memory import MemoryWakeup
 from satchel.files import FileService
 from satchel.graphql.router import router as graphql
@@ -29,10 +30,6 @@ from satchel.sweeper import Sweeper
 ROUTERS = (files.router, content.router, health.router, graphql, site.router)
 
 
-class DataDirectoryInUse(Exception):
-    """Another server runs on the data directory."""
-
-
 @contextmanager
 def locked(directory: Path) -> Iterator[None]:
     """Hold a directory, made if missing, for this process alone; the lock ends with the process, however it ends."""
@@ -42,7 +39,7 @@ def locked(directory: Path) -> Iterator[None]:
         try:
             fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            raise DataDirectoryInUse(f"another server runs on {directory}") from None
+            raise CannotStart(f"another server runs on {directory} (SATCHEL_DATA_DIR)") from None
         yield
     finally:
         os.close(fd)
@@ -53,13 +50,40 @@ class Stack:
 
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
-        self.metadata = Metadata(settings.database)
-        self.blobs = LocalBlobStore(settings.objects)
-        self.events = EventLog(self.metadata, MemoryWakeup(), settings.event_ring_size)
+        self.metadata = Metadata(settings.database, settings.database_connections)
+        self.blobs = _blob_store(settings)
+        self.events = EventLog(self.metadata, _wakeup(settings), settings.event_ring_size)
         self.sweeper = Sweeper(self.metadata, self.blobs, settings)
         self.files = FileService(
             self.metadata, self.blobs, settings, changed=self.events.notify, reclaim=self.sweeper.wake
         )
+
+
+# The drivers of the larger stack take a while to import, and the embedded one has no use for them.
+
+
+def _wakeup(settings: Settings) -> Wakeup:
+    if not settings.uses_postgres:
+        return MemoryWakeup()
+    from satchel.events.postgres import PostgresWakeup  # noqa: PLC0415
+
+    return PostgresWakeup(settings.database)
+
+
+def _blob_store(settings: Settings) -> BlobStore:
+    if not settings.uses_s3:
+        return LocalBlobStore(Path(settings.storage.removeprefix("file://")))
+    from satchel.blobs.s3 import S3BlobStore  # noqa: PLC0415
+
+    return S3BlobStore(
+        settings.storage,
+        access_key=settings.s3_access_key,
+        secret_key=settings.s3_secret_key.get_secret_value(),
+        region=settings.s3_region,
+        connections=settings.s3_connections,
+        public_url=settings.s3_public_url,
+        link_lifetime=settings.download_link_lifetime,
+    )
 
 
 @asynccontextmanager
@@ -67,13 +91,17 @@ async def opened(settings: Settings) -> AsyncIterator[Stack]:
     """Open everything that serving needs.
 
     Raises:
-        DataDirectoryInUse: another server has it.
+        CannotStart: another server has the data directory, or the database or the store does not let us in.
         OSError: the data directory cannot be made or written to.
         SatchelError: the database cannot be opened.
     """
     async with AsyncExitStack() as exits:
-        exits.enter_context(locked(settings.data_dir))
-        stack = Stack(settings)
+        if not settings.is_shared:
+            exits.enter_context(locked(settings.data_dir))
+        try:
+            stack = Stack(settings)
+        except ValueError as error:
+            raise CannotStart(str(error)) from error
         await stack.metadata.open()
         exits.push_async_callback(stack.metadata.close)
         await stack.blobs.open()

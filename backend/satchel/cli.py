@@ -3,9 +3,10 @@
 import asyncio
 import signal
 import sys
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Coroutine
+from contextlib import AsyncExitStack
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, TypeVar
+from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
 import typer
 
@@ -31,39 +32,58 @@ def serve(
     host: Annotated[str | None, typer.Option(help="The address to listen on (SATCHEL_HOST).")] = None,
     port: Annotated[int | None, typer.Option(help="The port to listen on, 0 for a free one (SATCHEL_PORT).")] = None,
     data_dir: Annotated[Path | None, typer.Option(help="Where to keep everything (SATCHEL_DATA_DIR).")] = None,
+    workers: Annotated[int | None, typer.Option(help="Processes; needs PostgreSQL and S3 (SATCHEL_WORKERS).")] = None,
+    socket: Annotated[int | None, typer.Option(hidden=True)] = None,
 ) -> None:
     """Serve the file manager, GraphQL and HTTP until SIGTERM or Ctrl-C."""
-    settings = _settings(host=host, port=port, data_dir=data_dir)
+    settings = _settings(host=host, port=port, data_dir=data_dir, workers=workers)
+    if settings.workers > 1:
+        raise typer.Exit(_run(settings, lambda: _supervise(settings)))
 
     async def run(stack: "Stack") -> None:
         from satchel.app import create_app
-        from satchel.http.server import Server
+        from satchel.http.server import Server, listening
+        from satchel.workers import end_with_parent, inherited
 
         # uvicorn raises the signal that stopped it again when all is closed; a clean stop is no failure. Not set before
         # there is a server to stop: a signal while things open ends the process, which is safe at any instant.
         for stop in (signal.SIGTERM, signal.SIGINT):
             signal.signal(stop, lambda *_: None)
-        await Server(create_app(stack), settings).serve()
+        if socket is not None:
+            end_with_parent()
+        sockets = [listening(settings.host, settings.port) if socket is None else inherited(socket)]
+        await Server(create_app(stack), settings).serve(sockets)
 
-    _run(settings, run, background=True)
+    _run(settings, lambda: _with_stack(settings, run, background=True))
 
 
-def _run(settings: config.Settings, work: "Callable[[Stack], Awaitable[T]]", *, background: bool) -> T:
-    """Open the stack, with its background work or without, do the work, and close it; or say in one line why not."""
+async def _supervise(settings: config.Settings) -> int:
+    from satchel.http.server import listening
+    from satchel.workers import Workers
+
+    return await Workers(settings, listening(settings.host, settings.port)).run()
+
+
+async def _with_stack(
+    settings: config.Settings, work: "Callable[[Stack], Awaitable[T]]", *, background: bool = False
+) -> T:
+    """Open the stack, with its background work or without, do the work, and close it."""
+    from satchel.app import opened, working
+
+    async with (working if background else opened)(settings) as stack:
+        return await work(stack)
+
+
+def _run(settings: config.Settings, work: "Callable[[], Coroutine[Any, Any, T]]") -> T:
+    """Do the work in an event loop, or say in one line why it cannot be done."""
     from satchel import logs
-    from satchel.app import DataDirectoryInUse, opened, working
-    from satchel.errors import SatchelError
+    from satchel.errors import CannotStart, SatchelError
 
     logs.configure(settings)
-
-    async def run() -> T:
-        async with (working if background else opened)(settings) as stack:
-            return await work(stack)
-
     try:
         with asyncio.Runner(loop_factory=_new_loop) as runner:
-            return runner.run(run())
-    except (DataDirectoryInUse, OSError, SatchelError) as error:
+            return runner.run(work())
+    except (CannotStart, OSError, SatchelError) as error:
         raise _stop(f"cannot start: {error}") from error
 
 
@@ -92,7 +112,74 @@ def sweep(
     async def run(stack: "Stack") -> int:
         return await stack.sweeper.sweep()
 
-    typer.echo(f"{_run(_settings(data_dir=data_dir), run, background=False)} objects removed")
+    settings = _settings(data_dir=data_dir)
+    typer.echo(f"{_run(settings, lambda: _with_stack(settings, run))} objects removed")
+
+
+@cli.command()
+def copy(
+    to_data_dir: Annotated[
+        Path | None, typer.Option(help="Where the target keeps everything (SATCHEL_COPY_TO_DATA_DIR).")
+    ] = None,
+    to_database_url: Annotated[
+        str | None, typer.Option(help="The target's database (SATCHEL_COPY_TO_DATABASE_URL).")
+    ] = None,
+    to_storage_url: Annotated[
+        str | None, typer.Option(help="The target's blob store (SATCHEL_COPY_TO_STORAGE_URL).")
+    ] = None,
+    data_dir: Annotated[Path | None, typer.Option(help="Where the source keeps everything (SATCHEL_DATA_DIR).")] = None,
+) -> None:
+    """Copy all files, with their ids, names and dates, to another stack.
+
+    The source is the stack of the SATCHEL_* settings. The target is that of
+    the same settings as SATCHEL_COPY_TO_*, such as SATCHEL_COPY_TO_DATA_DIR or
+    SATCHEL_COPY_TO_S3_SECRET_KEY; both may stand in the .env file. Where the
+    target is can be said by the options below, too.
+
+    Every byte is hashed anew. Run it again to go on where it was stopped, and
+    to take over what is new. What was deleted at the source since the last
+    time stays at the target.
+
+    A stack with SQLite or a local directory must not be served meanwhile. One
+    with PostgreSQL and S3 may be, as source and as target; stop serving the
+    source before the last run, so that nothing is missed.
+
+    Events are not copied: clients that follow the files load their list again.
+
+    The exit code is 0 when the target holds all of the source, 1 when it does
+    not, and 2 when the copy cannot start.
+    """
+    source = _settings(data_dir=data_dir)
+    target = _settings(
+        config.TargetSettings, data_dir=to_data_dir, database_url=to_database_url, storage_url=to_storage_url
+    )
+    # What goes wrong is told in lines of their own, so the logs are for the worst.
+    complete = _run(source.model_copy(update={"log_level": "error"}), lambda: _copy(source, target))
+    raise typer.Exit(0 if complete else 1)
+
+
+async def _copy(source: config.Settings, target: config.Settings) -> bool:
+    from satchel.app import opened
+    from satchel.copier import Copier, Progress, check
+    from satchel.errors import CannotStart, SatchelError
+
+    check(source, target)
+    async with opened(source) as here, AsyncExitStack() as exits:
+        try:
+            there = await exits.enter_async_context(opened(target))
+        except (CannotStart, OSError, SatchelError) as error:
+            raise CannotStart(f"the target: {error}".replace("SATCHEL_", "SATCHEL_COPY_TO_")) from error
+        progress = Progress(sys.stderr)
+        copier = Copier(here.metadata, here.blobs, there.metadata, there.files, progress.say)
+        try:
+            async with progress.watching(copier.tally):
+                await copier.run()
+        except SatchelError as error:
+            typer.echo(f"satchel: stopped: {error} Run the same command again to go on.", err=True)
+            return False
+        for line in await copier.summary():
+            typer.echo(line)
+        return copier.tally.complete
 
 
 @cli.command()
@@ -101,9 +188,9 @@ def version() -> None:
     typer.echo(satchel.__version__)
 
 
-def _settings(**overrides: object) -> config.Settings:
+def _settings(kind: type[config.Settings] = config.Settings, /, **overrides: object) -> config.Settings:
     try:
-        return config.load(**overrides)
+        return config.load(kind, **overrides)
     except config.BadSetting as error:
         raise _stop(str(error)) from error
 

@@ -6,10 +6,13 @@ the setting: see `load`.
 
 from datetime import timedelta
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self, TypeVar
+from urllib.parse import urlsplit
 
-from pydantic import BeforeValidator, ByteSize, Field, ValidationError, field_validator
+from pydantic import BeforeValidator, ByteSize, Field, SecretStr, ValidationError, field_validator, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
+
+S = TypeVar("S", bound="Settings")
 
 KIB, MIB, TIB = 1024, 1024**2, 1024**4
 
@@ -40,9 +43,32 @@ class Settings(BaseSettings):
 
     host: str = Field("127.0.0.1", description="The address to listen on.")
     port: int = Field(8000, ge=0, le=65535, description="The port to listen on; 0 takes a free one.")
+    workers: Count = Field(1, description="Processes that serve; more than one needs PostgreSQL and S3.")
     data_dir: Path = Field(Path("data"), description="Where the embedded database and store keep everything.")
-    database_url: str = Field("", description="Empty: SQLite in the data directory; or `sqlite:///path`.")
-    storage_url: str = Field("", description="Empty: `objects` in the data directory; or `file:///path`.")
+    database_url: str = Field(
+        "", description="Empty: SQLite in the data directory; or `sqlite:///path`, `postgresql://user:pass@host/db`."
+    )
+    database_connections: Count = Field(10, description="Connections to PostgreSQL, of each process.")
+    storage_url: str = Field(
+        "",
+        description="Empty: `objects` in the data directory; or `file:///path`, `s3+http://host:9000/bucket`, "
+        "`s3+https://host/bucket`.",
+    )
+    s3_access_key: str = Field("", description="The name of the key to the S3 store.")
+    s3_secret_key: SecretStr = Field(SecretStr(""), description="The key itself.")
+    s3_region: str = Field("us-east-1", description="The store's region.")
+    s3_connections: Count = Field(
+        64, description="Connections to the store, of each process: for uploads, for downloads, and for the rest."
+    )
+    s3_public_url: str = Field(
+        "", description="Where clients reach the store, such as `https://s3.example.org`; empty: as the server does."
+    )
+    downloads: Literal["proxy", "redirect"] = Field(
+        "proxy", description="Whether a download goes through the server, or by a signed link to the S3 store."
+    )
+    download_link_lifetime: Seconds = Field(
+        timedelta(minutes=5), le=timedelta(days=7), description="How long such a link works."
+    )
 
     max_file_size: Bytes = Field(ByteSize(5 * TIB), description="The largest file that is taken.")
     max_files_per_request: Count = Field(10, description="How many files one multipart request may carry.")
@@ -89,16 +115,30 @@ class Settings(BaseSettings):
     @field_validator("database_url")
     @classmethod
     def _known_database(cls, url: str) -> str:
-        if url and not url.startswith("sqlite:///"):
-            raise ValueError("only sqlite:///path is supported")
+        if url and not url.startswith(("sqlite:///", "postgresql://")):
+            raise ValueError("only sqlite:///path and postgresql://user:pass@host/db are supported")
         return url
 
     @field_validator("storage_url")
     @classmethod
     def _known_storage(cls, url: str) -> str:
-        if url and not url.startswith("file:///"):
-            raise ValueError("only file:///path is supported")
+        if url and not url.startswith(("file:///", "s3+http://", "s3+https://")):
+            raise ValueError("only file:///path, s3+http://host/bucket and s3+https://host/bucket are supported")
         return url
+
+    @model_validator(mode="after")
+    def _fitting(self) -> Self:
+        # A model's errors carry no setting's name, so each line begins with it.
+        for name in ("s3_access_key", "s3_secret_key") if self.uses_s3 else ():
+            if not getattr(self, name):
+                raise ValueError(f"SATCHEL_{name.upper()}: the S3 store needs a key")
+        if self.downloads == "redirect" and not self.uses_s3:
+            raise ValueError("SATCHEL_DOWNLOADS: only an S3 store (SATCHEL_STORAGE_URL) can be redirected to")
+        if self.workers > 1 and not self.is_shared:
+            raise ValueError(
+                "SATCHEL_WORKERS: several need PostgreSQL and S3 (SATCHEL_DATABASE_URL, SATCHEL_STORAGE_URL)"
+            )
+        return self
 
     @property
     def database(self) -> str:
@@ -106,26 +146,56 @@ class Settings(BaseSettings):
         return self.database_url or f"sqlite:///{self.data_dir.resolve() / 'satchel.db'}"
 
     @property
-    def objects(self) -> Path:
-        """The directory of the local blob store."""
-        if self.storage_url:
-            return Path(self.storage_url.removeprefix("file://"))
-        return self.data_dir.resolve() / "objects"
+    def storage(self) -> str:
+        """The blob store's URL with the default filled in."""
+        return self.storage_url or f"file://{self.data_dir.resolve() / 'objects'}"
+
+    @property
+    def uses_postgres(self) -> bool:
+        """Whether the database is PostgreSQL."""
+        return self.database.startswith("postgresql://")
+
+    @property
+    def uses_s3(self) -> bool:
+        """Whether the blobs are in an S3 store."""
+        return self.storage.startswith("s3+")
+
+    @property
+    def is_shared(self) -> bool:
+        """Whether any number of servers may run on the same data; else the data directory is for one alone."""
+        return self.uses_postgres and self.uses_s3
+
+    @property
+    def places(self) -> str:
+        """Where the data is kept, for people, without a password."""
+        if not (self.uses_postgres or self.uses_s3):
+            return str(self.data_dir.resolve())
+        url = urlsplit(self.database)
+        return f"{url.scheme}://{url.netloc.rpartition('@')[2]}{url.path} and {self.storage}"
+
+
+class TargetSettings(Settings):
+    """The settings of the stack that `satchel copy` fills: the same, each as `SATCHEL_COPY_TO_…`."""
+
+    model_config = SettingsConfigDict(env_prefix="SATCHEL_COPY_TO_")
 
 
 class BadSetting(Exception):
     """A setting that cannot be used; the message is one line that names it."""
 
 
-def load(**overrides: object) -> Settings:
+def load(kind: type[S] = Settings, /, **overrides: object) -> S:  # type: ignore[assignment]
     """Read the settings, `overrides` (from the command line) first.
 
     Raises:
         BadSetting: the first bad value, named as the environment variable that sets it.
     """
+    prefix = kind.model_config["env_prefix"]
     try:
-        return Settings(**{name: value for name, value in overrides.items() if value is not None})  # type: ignore[arg-type]
+        return kind(**{name: value for name, value in overrides.items() if value is not None})  # type: ignore[arg-type]
     except ValidationError as error:
         first = error.errors()[0]
-        name = f"SATCHEL_{first['loc'][0]}".upper() if first["loc"] else "settings"
+        if not first["loc"]:
+            raise BadSetting(first["msg"].removeprefix("Value error, ").replace("SATCHEL_", prefix)) from error
+        name = f"{prefix}{first['loc'][0]}".upper()
         raise BadSetting(f"{name}: {first['msg']} (got {first['input']!r})") from error

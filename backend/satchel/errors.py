@@ -74,6 +74,10 @@ class SatchelError(Exception):
         return {} if retry_after is None else {"Retry-After": str(retry_after)}
 
 
+class CannotStart(Exception):
+    """Why a server cannot start, in one line that names the setting to look at."""
+
+
 def not_found(file_id: object) -> SatchelError:
     """NOT_FOUND for an id, malformed ones included: an id that is no UUID names no file."""
     return SatchelError(Code.NOT_FOUND, f"There is no file with the id {str(file_id)[:64]!r}.")

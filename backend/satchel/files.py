@@ -20,6 +20,7 @@ import re
 from collections.abc import Callable, Coroutine, Sequence
 from contextlib import suppress
 from dataclasses import replace
+from datetime import timedelta
 from mmap import mmap
 from types import TracebackType
 from typing import Any, Self, TypeVar
@@ -133,30 +134,26 @@ class FileService:
         # A client that leaves now must not leave the outcome open: the transaction runs to its end.
         return await asyncio.shield(self.spawn(commit()))
 
-    async def adopt(self, records: Sequence[FileRecord], upload: "Upload | None" = None) -> list[FileRecord]:
-        """Take over files of another stack (U4, U6), all on the same bytes, with their ids, names, types and dates.
+    async def adopt(self, records: Sequence[FileRecord], uploads: Sequence["Upload"]) -> list[FileRecord]:
+        """Take over files of another stack (U4, U6) with their ids, names, types and dates, all of them or none.
 
         Args:
             records: the files as they are there.
-            upload: their bytes, finished; None where the same bytes should be here already.
+            uploads: the bytes of those whose bytes are not here yet, finished; one for each hash.
 
         Returns:
             The files as they are here. Those whose id is taken here are left out.
 
         Raises:
-            SatchelError: STORE_INTEGRITY where the bytes are not those of the records; LEASE_LOST where the upload
-                was reclaimed, or without one where the bytes are not here. Nothing has happened then.
+            SatchelError: LEASE_LOST where an upload was reclaimed, or bytes without one are not here. Nothing has
+                happened then.
         """
-        if upload is not None:
-            if any((record.size, record.sha256) != (upload.size, upload.sha256) for record in records):
-                raise SatchelError(
-                    Code.STORE_INTEGRITY, f"The stored bytes are {upload.size:,} and hash to {upload.sha256}."
-                )
-            records = [replace(record, object_name=upload.object_name) for record in records]
+        sent = {upload.sha256: upload for upload in uploads}
 
         async def commit() -> list[FileRecord]:
-            adopted = await self._metadata.adopt(records, None if upload is None else upload.id)
-            if upload is not None:
+            offered = [replace(r, object_name=sent[r.sha256].object_name) if r.sha256 in sent else r for r in records]
+            adopted = await self._metadata.adopt(offered, {sha256: upload.id for sha256, upload in sent.items()})
+            for upload in uploads:
                 upload.released()
             self._changed()
             return adopted
@@ -217,6 +214,15 @@ class FileService:
         Raises STORE_INTEGRITY where the store does not hold what the record says.
         """
         return await self._blobs.read(record.object_name, record.size, start, length)
+
+    async def link(self, record: FileRecord, disposition: str) -> str | None:
+        """An address at the store from which a client can download the file for a while.
+
+        None where downloads go through the server (SATCHEL_DOWNLOADS).
+        """
+        if self.settings.downloads == "proxy":
+            return None
+        return await self._blobs.link(record.object_name, record.content_type, disposition)
 
     async def rename(self, file_id: str, filename: str) -> FileRecord:
         """Give a file another name. Raises NOT_FOUND or INVALID_FILENAME."""
@@ -279,12 +285,13 @@ class FileService:
             if upload.published:
                 continue
             await upload.abort()
-            await self._abandon(upload.id)
+            # A store that hung may yet finish a write that nobody waits for any more: look again after a while.
+            await self._abandon(upload.id, timedelta(0) if upload.sha256 else self.settings.upload_lease)
 
-    async def _abandon(self, upload_id: UUID) -> None:
+    async def _abandon(self, upload_id: UUID, grace: timedelta = timedelta(0)) -> None:
         # Harmless if the upload was published after all: the row that this turns into garbage is gone then.
         with suppress(SatchelError):
-            await self._metadata.abandon_upload(upload_id)
+            await self._metadata.abandon_upload(upload_id, grace)
         self._reclaim()
 
     def spawn(self, work: Coroutine[Any, Any, T]) -> asyncio.Task[T]:

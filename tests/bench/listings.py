@@ -1,138 +1,424 @@
-"""Pages of a long listing: whether the last one costs what the first one does."""
+"""Pages of a long listing in both databases: every order, every filter, several depths; and what else takes time."""
 
 import asyncio
 import random
+import sqlite3
 import time
-from collections.abc import Iterator
+from collections.abc import Awaitable, Callable, Iterator, Sequence
+from contextlib import closing
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import insert
+import asyncpg
+from sqlalchemy import event
 from uuid_utils.compat import uuid7
 
 from bench.transfers import Result, Say
-from satchel.metadata import FileFilter, FileKind, FileOrder, Metadata
-from satchel.metadata.database import _listing_cursor, _name_columns
-from satchel.metadata.tables import blobs, files
+from postgres import Postgres
+from satchel.metadata import FileFilter, FileKind, FileOrder, Metadata, Publication
+from satchel.metadata.clock import to_microseconds
+from satchel.metadata.listing import cursor as cursor_of
+from satchel.metadata.names import fold, natural_key
 
 PAGE = 50
-BATCH = 10_000
 DEPTHS = {"first page": 0.0, "a quarter in": 0.25, "middle": 0.5, "last page": 1.0}
-NEWEST, BY_NAME, IMAGES = "newest first", "by name", "images, newest first"
-LISTINGS = {
-    NEWEST: (FileOrder.UPLOAD_DATE_DESC, FileFilter()),
-    BY_NAME: (FileOrder.FILENAME_ASC, FileFilter()),
-    IMAGES: (FileOrder.UPLOAD_DATE_DESC, FileFilter(kind=FileKind.IMAGE)),
-}
-_SUFFIXES = {FileKind.IMAGE: "jpg", FileKind.PDF: "pdf", FileKind.TEXT: "txt", FileKind.OTHER: "bin"}
+EVERYTHING, IMAGES = "everything", "kind: images"
+DATABASES = SQLITE, POSTGRESQL = "SQLite", "PostgreSQL"
+
+
+# What is listed
 
 
 @dataclass(frozen=True)
 class Row:
-    """What the orders go by."""
+    """A file."""
 
-    number: int
     id: UUID
-    moment: datetime
+    blob: int
+    filename: str
+    content_type: str
     kind: FileKind
-    names: dict[str, str]
+    size: int
+    moment: datetime
+    sort_key: str
+    search_key: str
+
+    def values(self) -> tuple[Any, ...]:
+        """As they stand in the table."""
+        names = self.filename, self.content_type, self.kind.value
+        return self.id, self.blob + 1, *names, self.size, self.moment, self.sort_key, self.search_key
+
+
+_FILE = ("id", "blob_id", "filename", "content_type", "kind", "size", "upload_date", "sort_key", "search_key")
+_BLOB = ("id", "sha256", "size", "object_name")
+
+# By extension: kind, type, and the power of two about which the sizes lie.
+_TYPES = {
+    "jpg": (FileKind.IMAGE, "image/jpeg", 21),
+    "heic": (FileKind.IMAGE, "image/heic", 20),
+    "png": (FileKind.IMAGE, "image/png", 18),
+    "pdf": (FileKind.PDF, "application/pdf", 18),
+    "docx": (FileKind.OTHER, "application/vnd.openxmlformats-officedocument.wordprocessingml.document", 16),
+    "txt": (FileKind.TEXT, "text/plain", 12),
+    "gz": (FileKind.ARCHIVE, "application/gzip", 24),
+    "mp4": (FileKind.VIDEO, "video/mp4", 27),
+    "mp3": (FileKind.AUDIO, "audio/mpeg", 22),
+    "bin": (FileKind.OTHER, "application/octet-stream", 15),
+}
+_CITIES = ("Berlin", "Paris", "Köln", "Zürich", "Oslo", "Praha", "Łódź", "Málaga", "Kyōto", "Nairobi")
+_WORDS = (
+    *("alpha", "budget", "contract", "draft", "estimate", "forecast", "guide", "handbook", "invoice", "journal"),
+    *("kitchen", "ledger", "manual", "notes", "offer", "plan", "quote", "receipt", "summary", "ticket", "update"),
+    *("voucher", "warranty", "yearbook"),
+)
+_RUSSIAN = ("Отчёт", "Договор", "Смета", "Фото", "Письмо", "План")
+_MONTHS = ("январь", "февраль", "март", "апрель", "май", "июнь", "июль", "август")
+_EAST_ASIAN = (
+    "会議資料",
+    "写真",
+    "報告書",
+    "請求書",
+    "旅行計画",
+    "名簿",
+    "议程",
+    "照片",
+    "合同",
+    "发票",
+    "사진",
+    "보고서",
+)
+RARE = "Zugspitze 鬱 {}.jpg"
+
+
+def _report(draw: random.Random, _: int) -> str:
+    return f"Report {draw.choice(_CITIES)} {draw.randint(2001, 2025)} Q{draw.randint(1, 4)} v{draw.randint(1, 30)}.pdf"
+
+
+def _screenshot(draw: random.Random, _: int) -> str:
+    day = f"2024-{draw.randint(1, 12):02d}-{draw.randint(1, 28):02d}"
+    return f"Screenshot {day} {draw.randint(0, 23):02d}.{draw.randint(0, 59):02d}.{draw.randint(0, 59):02d}.png"
+
+
+def _office(draw: random.Random, _: int) -> str:
+    extension = draw.choice(("pdf", "docx"))
+    return f"{draw.choice(_WORDS)} {draw.choice(_WORDS)} {draw.randrange(10**5)}.{extension}"
+
+
+# How names look, and how many of a thousand look so.
+_NAMES: Sequence[tuple[int, Callable[[random.Random, int], str]]] = (
+    (300, lambda draw, number: f"IMG_{number % 10_000:04d}.JPG"),
+    (
+        80,
+        lambda draw, _: f"IMG_2024{draw.randint(1, 12):02d}{draw.randint(1, 28):02d}_{draw.randrange(10**6):06d}.heic",
+    ),
+    (60, lambda draw, _: f"DSC{draw.randrange(10**5):05d}.jpg"),
+    (80, _screenshot),
+    (100, _report),
+    (100, _office),
+    (60, lambda draw, _: f"{draw.choice(_RUSSIAN)} за {draw.choice(_MONTHS)} {draw.randint(2001, 2025)}.docx"),
+    (60, lambda draw, _: f"{draw.choice(_EAST_ASIAN)}{draw.randint(1, 9999)}.{draw.choice(('jpg', 'pdf'))}"),
+    (40, lambda draw, _: f"VID_{draw.randrange(10**6):06d}.mp4"),
+    (30, lambda draw, _: f"{draw.randint(1, 20):02d} - {draw.choice(_WORDS).title()} {draw.choice(_WORDS)}.mp3"),
+    (3, lambda draw, _: f"backup-{draw.randint(2015, 2025)}-{draw.randint(1, 12):02d}.tar.gz"),
+    (37, lambda draw, _: f"{draw.randbytes(8).hex()}.bin"),
+    (50, lambda draw, _: f"{draw.choice(_WORDS)}_{draw.choice(_WORDS)}.txt"),
+)
+
+
+def _rows(count: int) -> Iterator[Row]:
+    """Files as years of uploads would have made them, in their order. A tenth are copies, many of those of one file."""
+    draw = random.Random(7)
+    shapes, weights = [shape for _, shape in _NAMES], [weight for weight, _ in _NAMES]
+    sizes = [0]  # by blob; the first is the empty file
+    first = datetime(2020, 1, 1, tzinfo=UTC)
+    for number in range(count):
+        filename = draw.choices(shapes, weights)[0](draw, number)
+        if number in {count // 3, count // 2, count * 9 // 10}:
+            filename = RARE.format(number)
+        kind, content_type, power = _TYPES[filename.lower().rpartition(".")[2]]
+        blob = len(sizes)
+        if number == 0 or draw.random() < 0.1:
+            blob = 0 if draw.random() < 0.2 else draw.randrange(len(sizes))
+        else:
+            sizes.append(int(2 ** draw.gauss(power, 2)))
+        # Two files to each moment, so that ties are met too.
+        moment = first + timedelta(minutes=number // 2 * 5)
+        keys = natural_key(filename), fold(filename)
+        yield Row(uuid7(), blob, filename, content_type, kind, sizes[blob], moment, *keys)
+
+
+# The listings
+
+
+@dataclass(frozen=True)
+class Listing:
+    """A filter, and the files that it lets through."""
+
+    name: str
+    where: FileFilter
+    matches: Callable[[Row], bool]
+
+
+def _listings(rows: Sequence[Row]) -> list[Listing]:
+    """Common and rare matches, and none, of every filter; and what is hard for an index."""
+
+    def search(what: str, term: str) -> Listing:
+        folded = fold(term)
+        return Listing(f"search: {what} `{term}`", FileFilter(search=term), lambda row: folded in row.search_key)
+
+    def equal(name: str, **values: Any) -> Listing:
+        [(attribute, value)] = values.items()
+        return Listing(name, FileFilter(**values), lambda row: getattr(row, attribute) == value)
+
+    def hashed(name: str, blob: int) -> Listing:
+        return Listing(name, FileFilter(sha256=_sha256(blob)), lambda row: row.blob == blob)
+
+    sizes = sorted(row.size for row in rows)
+    large, small, middle = sizes[-max(1, len(sizes) // 2000)], sizes[len(sizes) // 50], sizes[len(sizes) // 2]
+    start, end = rows[len(rows) // 2].moment, rows[len(rows) * 6 // 10].moment
+    lately = rows[-max(1, len(rows) // 700)].moment
+    return [
+        Listing(EVERYTHING, FileFilter(), lambda _: True),
+        equal(IMAGES, kind=FileKind.IMAGE),
+        equal("kind: archives", kind=FileKind.ARCHIVE),
+        equal("type: JPEG", content_type="image/jpeg"),
+        equal("type: gzip", content_type="application/gzip"),
+        equal("type: none has it", content_type="image/x-none"),
+        hashed("hash: of many copies", 0),
+        hashed("hash: of one file", rows[-1].blob),
+        hashed("hash: unknown", len(rows) + 1),
+        Listing("size: the largest", FileFilter(min_size=large), lambda row: row.size >= large),
+        Listing("size: above the middle", FileFilter(min_size=middle), lambda row: row.size >= middle),
+        Listing("size: the smallest", FileFilter(max_size=small), lambda row: row.size <= small),
+        Listing("date: lately", FileFilter(uploaded_after=lately), lambda row: row.moment >= lately),
+        Listing(
+            "date: a tenth of the time",
+            FileFilter(uploaded_after=start, uploaded_before=end),
+            lambda row: start <= row.moment < end,
+        ),
+        search("common", "img"),
+        search("common ending", ".pdf"),
+        search("one in a hundred", "report berlin"),
+        search("rare", "zugspitze"),
+        search("rare, of common parts", "2024-01-02"),
+        search("missing", "nothere"),
+        search("one letter, common", "e"),
+        search("one letter, rare", "鬱"),
+        search("one letter, missing", "ж"),
+        search("two letters, rare", "zu"),
+        search("two letters, missing", "qx"),
+        search("East Asian", "報告書1"),
+        Listing(
+            "images with `2024-03`",
+            FileFilter(kind=FileKind.IMAGE, search="2024-03"),
+            lambda row: row.kind is FileKind.IMAGE and "2024-03" in row.search_key,
+        ),
+    ]
+
+
+_KEYS: dict[str, Callable[[Row], Any]] = {
+    "UPLOAD_DATE": lambda row: row.moment,
+    "FILENAME": lambda row: row.sort_key,
+    "SIZE": lambda row: row.size,
+}
+
+
+@dataclass(frozen=True)
+class Case:
+    """A page, and what is on it."""
+
+    listing: Listing
+    order: FileOrder
+    depth: str
+    cursor: str | None
+    ids: Sequence[UUID]
+    matches: int
+
+
+def _cases(rows: Sequence[Row]) -> Iterator[Case]:
+    listings = _listings(rows)
+    for name, key in _KEYS.items():
+        ordered = sorted(rows, key=lambda row: (key(row), row.id))
+        for listing in listings:
+            listed = [row for row in ordered if listing.matches(row)]
+            for order in (FileOrder[f"{name}_ASC"], FileOrder[f"{name}_DESC"]):
+                for depth, share in DEPTHS.items():
+                    start = int(max(0, len(listed) - PAGE) * share)
+                    if share and not start:
+                        continue  # that is the first page
+                    last = listed[start - 1] if start else None
+                    cursor = last and cursor_of(order, key(last), last.id)
+                    ids = [row.id for row in listed[start : start + PAGE]]
+                    yield Case(listing, order, depth, cursor, ids, len(listed))
+                listed.reverse()
+
+
+# The measurements
 
 
 def pages(directory: Path, count: int, repeats: int, say: Say) -> list[Result]:
-    """Time pages of the listings at several depths among `count` files, one depth after the other in each repeat."""
-    return asyncio.run(_pages(directory, count, repeats, say))
+    """Time the same pages, and some other reads and writes, among `count` files in each database."""
+    rows = list(_rows(count))
+    cases = list(_cases(rows))
+    say(f"  {len(cases):,} pages of {count:,} files are made out")
+    results = asyncio.run(_measure(SQLITE, f"sqlite:///{directory / 'satchel.db'}", rows, cases, repeats, say))
+    try:
+        server = Postgres().start()
+    except (AssertionError, OSError) as error:
+        say(f"  PostgreSQL is left out, it did not start: {error}")
+        return results
+    try:
+        url = asyncio.run(server.new_database())
+        return results + asyncio.run(_measure(POSTGRESQL, url, rows, cases, repeats, say))
+    finally:
+        server.stop()
 
 
-async def _pages(directory: Path, count: int, repeats: int, say: Say) -> list[Result]:
-    metadata = Metadata(f"sqlite:///{directory / 'satchel.db'}")
+async def _measure(
+    database: str, url: str, rows: Sequence[Row], cases: Sequence[Case], repeats: int, say: Say
+) -> list[Result]:
+    fill = {SQLITE: _fill_sqlite, POSTGRESQL: _fill_postgresql}[database]
+    metadata = Metadata(url)
     await metadata.open()
     try:
-        rows = await _insert(metadata, count)
-        say(f"  {count:,} files are in")
-        results = []
-        for listing in LISTINGS:
-            places = _places(listing, rows)
-            seconds: dict[str, list[float]] = {depth: [] for depth in places}
-            for _ in range(repeats):
-                for depth, (cursor, expected) in places.items():
-                    seconds[depth].append(await _time_page(metadata, listing, cursor, expected))
-            results += [{"listing": listing, "depth": d, "files": count, "seconds": s} for d, s in seconds.items()]
-            say(f"  {listing} is measured")
+        await fill(url, rows)
+        say(f"  {database}: {len(rows):,} files are in")
+        told = {"database": database, "files": len(rows)}
+        results = [{**told, **result} for result in await _time_pages(metadata, cases, repeats)]
+        say(f"  {database}: pages are measured")
+        others = {**_reads(metadata, rows), **_writes(metadata)}
+        results += [{**told, "what": what, "seconds": await _time_other(run)} for what, run in others.items()]
         return results
     finally:
         await metadata.close()
 
 
-async def _insert(metadata: Metadata, count: int) -> list[Row]:
-    """Files as uploads would have made them, in the order of their uploads, each with bytes of its own."""
-    rows = []
-    for start in range(0, count, BATCH):
-        batch = list(_rows(start, min(count, start + BATCH)))
-        await _insert_batch(metadata, batch)
-        rows += batch
-    return rows
-
-
-def _rows(start: int, stop: int) -> Iterator[Row]:
-    draw = random.Random(start)
-    first = datetime(2025, 1, 1, tzinfo=UTC)
-    kinds = list(_SUFFIXES)
-    for number in range(start, stop):
-        kind = draw.choice(kinds)
-        name = f"{draw.choice(('Report', 'IMG', 'scan', 'Übersicht'))} {draw.randrange(10**6)}.{_SUFFIXES[kind]}"
-        # Two files to each moment, so that ties are met too.
-        yield Row(number, uuid7(), first + timedelta(seconds=number // 2), kind, _name_columns(name))
-
-
-async def _insert_batch(metadata: Metadata, rows: list[Row]) -> None:
-    def blob(row: Row) -> dict[str, Any]:
-        name = f"o/{row.number:02x}/{row.id}"
-        return {"id": row.number + 1, "sha256": f"{row.number:064x}", "size": row.number, "object_name": name}
-
-    def file(row: Row) -> dict[str, Any]:
-        return {
-            "id": row.id,
-            "blob_id": row.number + 1,
-            "content_type": "application/octet-stream",
-            "kind": row.kind.value,
-            "size": row.number,
-            "upload_date": row.moment,
-            **row.names,
+async def _time_pages(metadata: Metadata, cases: Sequence[Case], repeats: int) -> list[Result]:
+    spent = _statement_times(metadata)
+    seconds: list[list[float]] = [[] for _ in cases]
+    # The same page does not come twice in a row, nor do its depths: what one has read would be at hand for the next.
+    sequence = random.Random(1)
+    for _ in range(repeats):
+        for index in sequence.sample(range(len(cases)), len(cases)):
+            case = cases[index]
+            spent.clear()
+            page = await metadata.list_files(PAGE, case.cursor, case.listing.where, case.order)
+            seconds[index].append(sum(spent))
+            assert [record.id for record in page.records] == case.ids, f"the page holds other files: {case}"
+    return [
+        {
+            "what": "page",
+            "listing": case.listing.name,
+            "order": case.order.value,
+            "depth": case.depth,
+            "matches": case.matches,
+            "seconds": taken,
         }
-
-    async def work(connection: Any) -> None:
-        await connection.execute(insert(blobs), [blob(row) for row in rows])
-        await connection.execute(insert(files), [file(row) for row in rows])
-
-    await metadata._database.writer.run(work)
+        for case, taken in zip(cases, seconds, strict=True)
+    ]
 
 
-def _places(listing: str, rows: list[Row]) -> dict[str, tuple[str | None, list[UUID]]]:
-    """For each depth, the cursor that leads there and the ids of the page behind it."""
-    order, where = LISTINGS[listing]
-    by_name = order is FileOrder.FILENAME_ASC
-    listed = [row for row in rows if where.kind in {None, row.kind}]
-    listed.sort(key=lambda row: (_key(row, by_name=by_name), row.id), reverse=not by_name)
-    places: dict[str, tuple[str | None, list[UUID]]] = {}
-    for depth, share in DEPTHS.items():
-        start = int((len(listed) - PAGE) * share)
-        last = listed[start - 1]
-        cursor = _listing_cursor(order, _key(last, by_name=by_name), last.id) if start else None
-        places[depth] = cursor, [row.id for row in listed[start : start + PAGE]]
-    return places
+def _statement_times(metadata: Metadata) -> list[float]:
+    """Takes the seconds of each statement that reads: what the database needs, and the way there and back."""
+    engine, times, starts = metadata._database.reader._engine.sync_engine, [], []
+    event.listen(engine, "before_cursor_execute", lambda *_: starts.append(time.perf_counter()))
+    event.listen(engine, "after_cursor_execute", lambda *_: times.append(time.perf_counter() - starts.pop()))
+    return times
 
 
-def _key(row: Row, *, by_name: bool) -> Any:
-    return row.names["sort_key"] if by_name else row.moment
+def _reads(metadata: Metadata, rows: Sequence[Row]) -> dict[str, Callable[[], Awaitable[Any]]]:
+    """Other reads whose time may grow with the number of files."""
+    hashes = [_sha256(row.blob) for row in rows[-PAGE:]]
+    counts = {f"count: {listing.name}": listing.where for listing in _listings(rows)}
+    return {
+        **{what: (lambda where=where: metadata.count_files(where)) for what, where in counts.items()},
+        "copies of a page": lambda: metadata.copies(hashes),
+        "usage": metadata.usage,
+    }
 
 
-async def _time_page(metadata: Metadata, listing: str, cursor: str | None, expected: list[UUID]) -> float:
-    order, where = LISTINGS[listing]
-    start = time.perf_counter()
-    page = await metadata.list_files(PAGE, cursor, where, order)
-    seconds = time.perf_counter() - start
-    assert [record.id for record in page.records] == expected, "the page holds other files"
+def _writes(metadata: Metadata) -> dict[str, Callable[[], Awaitable[Any]]]:
+    """Writes of one file each, which keep all indexes; on the disk when they are done."""
+    made: list[UUID] = []
+
+    async def publish() -> None:
+        number = len(made)
+        object_name, sha256 = f"o/new {number}", f"{10**9 + number:064x}"
+        upload_id = await metadata.begin_upload(object_name, timedelta(minutes=1))
+        what = f"IMG_{number}.jpg", "image/jpeg", FileKind.IMAGE
+        publication = Publication(upload_id, object_name, sha256, number, *what)
+        [published] = await metadata.publish([publication], key_lifetime=timedelta(days=1))
+        made.append(published.record.id)
+
+    async def rename() -> None:
+        made.append(made.pop(0))
+        await metadata.rename_file(made[-1], f"{random.randbytes(6).hex()}.jpg")
+
+    async def remove() -> None:
+        await metadata.delete_files([made.pop()], timedelta(0))
+
+    return {"an upload's two transactions": publish, "a rename": rename, "a deletion": remove}
+
+
+async def _time_other(run: Callable[[], Awaitable[Any]], repeats: int = 15) -> list[float]:
+    seconds = []
+    for _ in range(repeats):
+        start = time.perf_counter()
+        await run()
+        seconds.append(time.perf_counter() - start)
     return seconds
+
+
+# The rows' way into a database: past the service, and the indexes after them, which takes a minute and not ten.
+
+
+def _sha256(blob: int) -> str:
+    return f"{blob:064x}"
+
+
+def _blob_values(rows: Sequence[Row]) -> list[tuple[int, str, int, str]]:
+    sizes = {row.blob: row.size for row in rows}
+    return [(blob + 1, _sha256(blob), size, f"o/{blob}") for blob, size in sizes.items()]
+
+
+async def _fill_sqlite(url: str, rows: Sequence[Row]) -> None:
+    with closing(sqlite3.connect(url.removeprefix("sqlite:///"), isolation_level=None)) as connection:
+        connection.execute("PRAGMA synchronous = OFF")
+        indexes = connection.execute("SELECT name, sql FROM sqlite_master WHERE type = 'index' AND tbl_name = 'files'")
+        made = [(name, sql) for name, sql in indexes.fetchall() if sql]
+        connection.execute("BEGIN")
+        for name, _ in made:
+            connection.execute(f"DROP INDEX {name}")
+        connection.executemany(f"INSERT INTO blobs ({', '.join(_BLOB)}) VALUES (?, ?, ?, ?)", _blob_values(rows))
+        marks = ", ".join("?" * len(_FILE))
+        values = ((row.id.hex, *row.values()[1:6], to_microseconds(row.moment), *row.values()[7:]) for row in rows)
+        connection.executemany(f"INSERT INTO files ({', '.join(_FILE)}) VALUES ({marks})", values)
+        connection.execute(
+            "INSERT INTO files_grams (rowid, search_key) SELECT number, search_key || char(1, 1) FROM files"
+        )
+        for _, sql in made:
+            connection.execute(sql)
+        connection.execute("COMMIT")
+
+
+async def _fill_postgresql(url: str, rows: Sequence[Row]) -> None:
+    connection = await asyncpg.connect(url)
+    try:
+        made = await connection.fetch(
+            "SELECT indexname AS name, indexdef AS sql FROM pg_indexes WHERE tablename = 'files'"
+            " AND indexname NOT IN (SELECT conname FROM pg_constraint)"
+        )
+        for index in made:
+            await connection.execute(f"DROP INDEX {index['name']}")
+        await connection.copy_records_to_table("blobs", records=_blob_values(rows), columns=_BLOB)
+        await connection.copy_records_to_table("files", records=[row.values() for row in rows], columns=_FILE)
+        await connection.execute("SELECT setval('blobs_id_seq', (SELECT max(id) FROM blobs))")
+        for index in made:
+            await connection.execute(index["sql"])
+        # What autovacuum does within minutes.
+        await connection.execute("VACUUM ANALYZE")
+    finally:
+        await connection.close()

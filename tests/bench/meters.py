@@ -36,9 +36,9 @@ class Process:
         self._root = Path(f"/proc/{pid}")
 
     @contextmanager
-    def measured(self) -> Iterator[Sample]:
-        """Fill the sample with what happens in the block."""
-        sample = Sample()
+    def measured(self, sample: Sample | None = None) -> Iterator[Sample]:
+        """Fill the sample, or a new one, with what happens in the block."""
+        sample = sample or Sample()
         before = self._resident("VmRSS")
         sampled = nullcontext(lambda: self._resident("VmHWM")) if self._forget_peak() else self._sampled()
         with sampled as peak:

@@ -1,8 +1,9 @@
 """The measurements as Markdown: the machine, a table per section, and the budgets."""
 
+import itertools
 import os
 import platform
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -10,7 +11,8 @@ from statistics import median
 from typing import Any
 
 import satchel
-from bench.listings import DEPTHS, LISTINGS
+from bench.listings import DATABASES, DEPTHS, EVERYTHING, IMAGES
+from bench.scaled import DIRECT
 from bench.servers import nginx_version
 from bench.transfers import DOORS, GRAPHQL, NGINX, NGINX_DURABLE, QUIET, REST, Result
 
@@ -19,9 +21,19 @@ MIB = 2**20
 LARGE_GROWTH = 64 * MIB
 MANY_PEAK = 512 * MIB
 DOOR_RATIO = 0.95
-NGINX_RATIOS = {("upload", REST): 0.6, ("upload", GRAPHQL): 0.6, ("download", REST): 0.8}
+LEAST = {
+    "transfers": (NGINX, "nginx's", {("upload", REST): 0.6, ("upload", GRAPHQL): 0.6, ("download", REST): 0.8}),
+    "scaled": (
+        DIRECT,
+        "the S3 store's own",
+        {("upload", REST): 0.9, ("upload", GRAPHQL): 0.9, ("download", REST): 0.8},
+    ),
+}
+"""By section: what is compared with, and the least ratio of speeds."""
 DATABASE_WRITES = MIB  # per upload; bytes that are written twice would be more than that
 DEPTH_RATIO = 1.25  # "the same time", as far as a clock on a busy machine can tell
+PAGE_SECONDS = 0.01
+DEPTH_LISTINGS = ((EVERYTHING, "UPLOAD_DATE_DESC"), (EVERYTHING, "FILENAME_ASC"), (IMAGES, "UPLOAD_DATE_DESC"))
 
 
 @dataclass(frozen=True)
@@ -76,6 +88,7 @@ def render(raw: dict[str, Any]) -> str:
         parts.append("A quick run: its sizes are smaller than the budgets ask for, so it only shows that all works.\n")
     sections: dict[str, Callable[[list[Result]], str]] = {
         "transfers": _transfers,
+        "scaled": _scaled,
         "large": _large,
         "many": _many,
         "small": _small,
@@ -95,19 +108,36 @@ def _version_line(raw: dict[str, Any]) -> str:
 
 
 def _transfers(results: list[Result]) -> str:
-    size = _size(results[0]["size"])
-    rounds = max(result["round"] for result in results)
-    lines = []
-    for what in ("upload", "download"):
-        lines += [_transfer_line(results, what, by) for by in _contestants(r for r in results if r["what"] == what)]
     title = (
-        f"A file of {size}, {rounds} rounds. A ratio is the median of the ratios within each round; "
-        "above 1 is faster than nginx. Satchel hashes what it receives and answers when it is on the disk; nginx's PUT "
-        "does neither, so a second line adds the fsync. Downloads come from the page cache. "
+        f"{_shape(results)} above 1 is faster than nginx. Satchel hashes what it receives and answers when it is on "
+        "the disk; nginx's PUT does neither, so a second line adds the fsync. Downloads come from the page cache. "
         f"{_noise(results)}\n"
     )
-    header = ("", "median", "best", "to nginx", "to nginx with fsync", "peak memory", "server CPU", "written / size")
-    return f"{title}\n{_table(header, lines)}"
+    return f"{title}\n{_transfer_table(results, {'to nginx': NGINX, 'to nginx with fsync': NGINX_DURABLE})}"
+
+
+def _scaled(results: list[Result]) -> str:
+    title = (
+        f"{_shape(results)} above 1 is faster than without Satchel. Over PostgreSQL and SeaweedFS; beside "
+        "miniopy-async, which Satchel uses too, on the same store: there memory and CPU are the client's, which has no "
+        "server between. "
+        f"{_noise(results)}\n"
+    )
+    return f"{title}\n{_transfer_table(results, {'to the store itself': DIRECT})}"
+
+
+def _shape(results: list[Result]) -> str:
+    rounds = max(result["round"] for result in results)
+    size = _size(results[0]["size"])
+    return f"A file of {size}, {rounds} rounds. A ratio is the median of the ratios within each round;"
+
+
+def _transfer_table(results: list[Result], rivals: Mapping[str, str]) -> str:
+    lines = []
+    for what in ("upload", "download"):
+        mine = [r for r in results if r["what"] == what]
+        lines += [_transfer_line(results, what, by, rivals) for by in _contestants(mine)]
+    return _table(("", "median", "best", *rivals, "peak memory", "server CPU", "written / size"), lines)
 
 
 def _noise(results: list[Result]) -> str:
@@ -124,10 +154,10 @@ def _noise(results: list[Result]) -> str:
 def _contestants(results: Iterable[Result]) -> list[str]:
     """Those that took part, in one order for all tables."""
     present = {result["by"] for result in results}
-    return [name for name in (*DOORS, NGINX, NGINX_DURABLE) if name in present]
+    return [name for name in (*DOORS, NGINX, NGINX_DURABLE, DIRECT) if name in present]
 
 
-def _transfer_line(results: list[Result], what: str, by: str) -> list[str]:
+def _transfer_line(results: list[Result], what: str, by: str, rivals: Mapping[str, str]) -> list[str]:
     mine = [r for r in results if (r["what"], r["by"]) == (what, by)]
     mine = [r for r in mine if r["stolen"] <= QUIET] or mine
     speeds = [r["size"] / r["seconds"] / MIB for r in mine]
@@ -136,8 +166,7 @@ def _transfer_line(results: list[Result], what: str, by: str) -> list[str]:
         f"{what.capitalize()}, {_who(what, by)}",
         f"{median(speeds):.0f} MiB/s",
         f"{max(speeds):.0f} MiB/s",
-        _ratio(results, what, by, NGINX),
-        _ratio(results, what, by, NGINX_DURABLE),
+        *(_ratio(results, what, by, rival) for rival in rivals.values()),
         "" if fsynced else f"{max(r['peak'] for r in mine) / MIB:.0f} MiB",
         "" if fsynced else f"{median(r['cpu'] for r in mine):.2f} s",
         "" if fsynced or what == "download" else f"{max(r['written'] / r['size'] for r in mine):.3f}",
@@ -209,16 +238,56 @@ def _small(results: list[Result]) -> str:
 
 
 def _pages(results: list[Result]) -> str:
-    lines = []
-    for listing in LISTINGS:
-        times = _page_times(results, listing, median)
-        lines.append([listing.capitalize(), *(f"{times[depth] * 1000:.2f} ms" for depth in DEPTHS)])
-    title = f"A page of 50 among {results[0]['files']:,} files, median, without HTTP.\n"
-    return f"{title}\n{_table(('', *DEPTHS), lines)}"
+    pages = [r for r in results if r["what"] == "page"]
+    databases = [database for database in DATABASES if any(r["database"] == database for r in results)]
+    count = f"{results[0]['files']:,} files"
+    missing = "" if len(databases) == len(DATABASES) else " PostgreSQL did not start, and is left out."
+    return "\n".join((
+        f"Pages of 50 out of {count}, in all six orders and at {len(DEPTHS)} depths: the time in the database, "
+        f"as median of all pages, and of the slowest.{missing}\n",
+        _table(("", "files", *(f"{d}, {what}" for d in databases for what in ("all", "slowest", "which is"))),
+               [_listing_line(pages, listing, databases) for listing in dict.fromkeys(r["listing"] for r in pages)]),
+        "The same by depth.\n",
+        _table(("", *DEPTHS), [_depth_line(pages, *key) for key in itertools.product(databases, DEPTH_LISTINGS)]),
+        f"What else takes time among {count}: the median, and the longest. Counts are exact.\n",
+        _table(("", *databases), _other_lines(results, databases)),
+    ))  # fmt: skip
 
 
-def _page_times(results: list[Result], listing: str, pick: Callable[[list[float]], float]) -> dict[str, float]:
-    return {r["depth"]: pick(r["seconds"]) for r in results if r["listing"] == listing}
+def _listing_line(pages: list[Result], listing: str, databases: Sequence[str]) -> list[str]:
+    cells = []
+    for database in databases:
+        own = [r for r in pages if (r["listing"], r["database"]) == (listing, database)]
+        slowest = max(own, key=lambda r: median(r["seconds"]))
+        cells += [_ms(median(median(r["seconds"]) for r in own)), _ms(median(slowest["seconds"]))]
+        cells.append(f"{slowest['order']}, {slowest['depth']}")
+    return [listing.capitalize(), f"{own[0]['matches']:,}", *cells]
+
+
+def _depth_line(pages: list[Result], database: str, listing: tuple[str, str]) -> list[str]:
+    times = _depth_times(pages, database, listing, median)
+    return [f"{database}: {', '.join(listing)}", *(_ms(times[depth]) for depth in DEPTHS)]
+
+
+def _other_lines(results: list[Result], databases: Sequence[str]) -> Iterable[list[str]]:
+    others = {(r["what"], r["database"]): r["seconds"] for r in results if r["what"] != "page"}
+    for what in dict.fromkeys(what for what, _ in others):
+        times = (others[what, database] for database in databases)
+        yield [what.capitalize(), *(f"{_ms(median(seconds))}, {_ms(max(seconds))}" for seconds in times)]
+
+
+def _ms(seconds: float) -> str:
+    return f"{seconds * 1000:.1f} ms"
+
+
+def _depth_times(
+    pages: list[Result], database: str, listing: tuple[str, str], pick: Callable[[list[float]], float]
+) -> dict[str, float]:
+    return {
+        r["depth"]: pick(r["seconds"])
+        for r in pages
+        if (r["database"], r.get("listing"), r.get("order")) == (database, *listing)
+    }
 
 
 def _first_decile(values: list[float]) -> float:
@@ -239,9 +308,11 @@ def budgets(raw: dict[str, Any]) -> list[Budget]:
         made.append(_written_budget(uploads))
     if "transfers" in raw:
         made.append(_door_budget(raw["transfers"]))
-        made += [_nginx_budget(raw["transfers"], what, by) for what, by in NGINX_RATIOS]
+    for name in LEAST:
+        made += _ratio_budgets(name, raw[name]) if name in raw else []
     if "pages" in raw:
-        made.append(_depth_budget(raw["pages"]))
+        for database in dict.fromkeys(r["database"] for r in raw["pages"]):
+            made += [_page_budget(raw["pages"], database), _depth_budget(raw["pages"], database)]
     return made
 
 
@@ -280,21 +351,42 @@ def _door_budget(results: list[Result]) -> Budget:
     return Budget(promise, measured, ratio >= DOOR_RATIO)
 
 
-def _nginx_budget(results: list[Result], what: str, by: str) -> Budget:
-    least = NGINX_RATIOS[what, by]
-    who = f"A {what}" if what == "download" else f"An upload by {by}"
-    promise = f"{who} has at least {least * 100:.0f} % of nginx's speed"
-    ratios = _ratios(results, what, by, NGINX)
-    if not ratios:
-        return Budget(promise, "no nginx, or the machine was never quiet", None)
-    return Budget(promise, f"{median(ratios):.2f} in {len(ratios)} rounds", median(ratios) >= least)
+def _ratio_budgets(section: str, results: list[Result]) -> list[Budget]:
+    other, least = LEAST[section]
+    whose = {NGINX: "nginx's", DIRECT: "the S3 store's own"}[other]
+    made = []
+    for (what, by), ratio in least.items():
+        who = f"A {what}" if what == "download" else f"An upload by {by}"
+        promise = f"{who} has at least {ratio * 100:.0f} % of {whose} speed"
+        if ratios := _ratios(results, what, by, other):
+            measured = f"{median(ratios):.2f} in {len(ratios)} rounds"
+            made.append(Budget(promise, measured, median(ratios) >= ratio))
+        else:
+            made.append(
+                Budget(promise, f"nothing to compare with: no {other}, or a machine that never was quiet", None)
+            )
+    return made
 
 
-def _depth_budget(results: list[Result]) -> Budget:
+def _page_budget(results: list[Result], database: str) -> Budget:
     # The first decile, because a median of some milliseconds still feels who else wanted the processor.
-    times = [_page_times(results, listing, _first_decile).values() for listing in LISTINGS]
+    pages = [r for r in results if r["what"] == "page" and r["database"] == database]
+    slow = [r for r in pages if _first_decile(r["seconds"]) >= PAGE_SECONDS]
+    slowest = max(pages, key=lambda r: _first_decile(r["seconds"]))
+    promise = f"{database}: any page of any listing of {pages[0]['files']:,} files takes less than {_ms(PAGE_SECONDS)}"
+    where = f"{slowest['listing']}, {slowest['order']}, {slowest['depth']}"
+    measured = (
+        f"{len(slow)} of {len(pages)} take longer; the slowest {_ms(_first_decile(slowest['seconds']))} ({where})"
+    )
+    return Budget(promise, measured, not slow)
+
+
+def _depth_budget(results: list[Result], database: str) -> Budget:
+    times = [_depth_times(results, database, listing, _first_decile).values() for listing in DEPTH_LISTINGS]
     ratio = max(max(depths) / min(depths) for depths in times)
-    promise = f"A page of 50 out of {results[0]['files']:,} files takes the same time at any depth (within 25 %)"
+    promise = (
+        f"{database}: a page of 50 out of {results[0]['files']:,} files takes the same time at any depth (within 25 %)"
+    )
     return Budget(promise, f"{ratio:.2f} times as long at the slowest depth as at the fastest", ratio <= DEPTH_RATIO)
 
 

@@ -23,7 +23,7 @@ from pydantic import ByteSize, TypeAdapter
 TESTS = Path(__file__).resolve().parents[1]
 sys.path.append(str(TESTS))  # behind all others: folders of tests/ are named as packages are
 
-from bench import listings, report, transfers  # noqa: E402
+from bench import listings, report, scaled, transfers  # noqa: E402
 from bench.servers import nginx_binary  # noqa: E402
 
 MIB, GIB = 2**20, 2**30
@@ -31,10 +31,11 @@ BUSY = 0.5
 """A load above which others take so much of the machine that it shows."""
 SECTIONS = {
     "transfers": "one file through each door and back, beside nginx",
+    "scaled": "the same over PostgreSQL and S3, beside the store itself",
     "large": "the memory that one large file takes",
     "many": "the memory that many uploads at once take",
     "small": "small files in series",
-    "pages": "pages of a long listing at several depths",
+    "pages": "pages of a long listing in both databases",
 }
 
 
@@ -44,6 +45,7 @@ class Scale:
 
     size: int = GIB
     rounds: int = 12
+    scaled_size: int = 256 * MIB
     large: int = 4 * GIB
     many: int = 200
     many_size: int = 50 * MIB
@@ -51,25 +53,26 @@ class Scale:
     small_size: int = 4096
     small_connections: int = 8
     small_rounds: int = 3
-    files: int = 100_000
-    page_repeats: int = 200
+    files: int = 1_000_000
+    page_repeats: int = 10
 
     @property
     def room(self) -> int:
         """Bytes of disk that are taken at most."""
-        return max(4 * self.size, 2 * self.large, (self.many + 1) * self.many_size, 1500 * self.files)
+        return max(4 * self.size, 2 * self.large, (self.many + 1) * self.many_size, 2500 * self.files)
 
 
 QUICK = Scale(
     size=64 * MIB,
     rounds=3,
+    scaled_size=64 * MIB,
     large=64 * MIB,
     many=20,
     many_size=2 * MIB,
     small=200,
     small_rounds=1,
     files=10_000,
-    page_repeats=50,
+    page_repeats=5,
 )
 
 
@@ -103,6 +106,7 @@ def main() -> None:
 def _run(name: str, directory: Path, binary: str | None, scale: Scale) -> list[transfers.Result]:
     sections: dict[str, Callable[[], list[transfers.Result]]] = {
         "transfers": lambda: transfers.transfers(directory, binary, scale.size, scale.rounds, _say),
+        "scaled": lambda: scaled.scaled(directory, scale.scaled_size, scale.rounds, _say),
         "large": lambda: transfers.large_file(directory, scale.large, _say),
         "many": lambda: transfers.many_files(directory, scale.many, scale.many_size, _say),
         "small": lambda: transfers.small_files(
@@ -121,7 +125,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--size", type=_bytes, help="of the file in transfers, such as 256MiB (default 1GiB)")
     parser.add_argument("--rounds", type=_count, help="of transfers (default 12)")
     parser.add_argument("--large-size", type=_bytes, dest="large_size", help="of the file in large (default 4GiB)")
-    parser.add_argument("--files", type=_count, help="in the listing of pages (default 100000)")
+    parser.add_argument("--files", type=_count, help="in the listing of pages (default 1000000)")
     parser.add_argument(
         "--directory",
         type=Path,

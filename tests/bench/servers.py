@@ -7,7 +7,7 @@ import shutil
 import socket
 import subprocess
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -44,12 +44,17 @@ http {{
 
 
 class Satchel:
-    """`satchel serve` with its defaults, but for how soon it gives back the bytes of deleted files."""
+    """`satchel serve` with its defaults, but for how soon it gives back the bytes of deleted files.
 
-    def __init__(self, server: Server) -> None:
+    Args:
+        server: the running server.
+        exists: whether an object is in its store.
+    """
+
+    def __init__(self, server: Server, exists: Callable[[str], bool]) -> None:
         self.address: Address = (server.host, server.port)
         self.process = Process(server.pid)
-        self._objects = server.data / "objects"
+        self._exists = exists
         self._temporary = server.temporary
 
     def connect(self, *, keep: bool = False) -> Connection:
@@ -65,7 +70,7 @@ class Satchel:
         with self.connect() as connection:
             connection.request("DELETE", f"/files/{file_id}")
         give_up = time.monotonic() + PATIENCE
-        while (self._objects / object_name).exists():
+        while self._exists(object_name):
             if time.monotonic() > give_up:
                 raise UnexpectedAnswer(f"{object_name} was not swept")
             time.sleep(0.1)
@@ -73,13 +78,13 @@ class Satchel:
 
 
 @contextmanager
-def satchel(directory: Path) -> Iterator[Satchel]:
-    """A server on the directory, started and stopped."""
+def satchel(directory: Path, exists: Callable[[str], bool] | None = None, **settings: str) -> Iterator[Satchel]:
+    """A server on the directory, or where the settings say, started and stopped."""
     with asyncio.Runner() as runner:
-        server = Server(directory, delete_grace="1s", sweep_interval="1s")
+        server = Server(directory, delete_grace="1s", sweep_interval="1s", **settings)
         runner.run(server.start())
         try:
-            yield Satchel(server)
+            yield Satchel(server, exists or (lambda name: (server.data / "objects" / name).exists()))
         finally:
             runner.run(server.kill())
 

@@ -3,17 +3,17 @@
 import os
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, dataclass, replace
 from itertools import permutations
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 from bench.meters import Sample, settle
 from bench.servers import Nginx, Satchel, check_download, check_hash, make_source, nginx, satchel
-from bench.wire import Door, Payload, Stored, graphql_door, put_door, rest_door
+from bench.wire import Door, FileAnswer, Payload, graphql_door, put_door, rest_door
 
 REST, GRAPHQL, NGINX = "REST", "GraphQL", "nginx"
 NGINX_DURABLE = "nginx, then fsync"
@@ -30,108 +30,167 @@ Result = dict[str, Any]
 Say = Callable[[str], None]
 
 
-class Transfers:
-    """Rounds of one upload per door and one download per server, in each possible order in turn.
+@dataclass(frozen=True)
+class Stored:
+    """A file that was stored: where its bytes can be had again, what they hash to, and what to remove it by."""
 
-    Each upload is of new bytes. What a round stored is deleted, and off the disk, before the next one begins.
+    target: str
+    sha256: str
+    key: tuple[str, ...] = ()
+
+
+class Contestant(Protocol):
+    """One way to store bytes and to have them again."""
+
+    def upload(self, payload: Payload, sample: Sample) -> Stored:
+        """Store the bytes; the sample is of the time that this takes."""
+
+    def download(self, stored: Stored, sample: Sample) -> int:
+        """Have the bytes again, and count them."""
+
+    def check(self, stored: Stored) -> None:
+        """Raise where the bytes are not those that were stored; a download comes from memory after that."""
+
+    def finish(self, stored: Stored) -> dict[str, float]:
+        """Do what others did when they answered, and give the seconds that it took by the name of the line."""
+
+    def remove(self, stored: Stored) -> None:
+        """Remove the bytes, off the disk."""
+
+
+class ThroughDoor:
+    """Satchel, through one of its doors."""
+
+    def __init__(self, store: Satchel, door: Door) -> None:
+        self._store = store
+        self._door = door
+
+    def upload(self, payload: Payload, sample: Sample) -> Stored:
+        with self._store.process.measured(sample), self._store.connect() as connection:
+            answer = connection.upload(self._door, payload)
+        file = FileAnswer.read(answer)
+        return Stored(f"/files/{file.id}/download", file.sha256, (file.id, file.object_name))
+
+    def download(self, stored: Stored, sample: Sample) -> int:
+        with self._store.process.measured(sample), self._store.connect() as connection:
+            return connection.download(stored.target)
+
+    def check(self, stored: Stored) -> None:
+        with self._store.connect() as connection:
+            check_download(connection, stored.target, stored.sha256)
+
+    def finish(self, stored: Stored) -> dict[str, float]:
+        return {}
+
+    def remove(self, stored: Stored) -> None:
+        self._store.delete(*stored.key)
+
+
+class ThroughNginx:
+    """nginx's PUT, which ends when the bytes are in memory, and then the fsync that it does not do."""
+
+    def __init__(self, server: Nginx) -> None:
+        self._server = server
+
+    def upload(self, payload: Payload, sample: Sample) -> Stored:
+        name = f"{os.urandom(8).hex()}.bin"
+        with self._server.process.measured(sample), self._server.connect() as connection:
+            connection.upload(put_door(name), payload)
+        return Stored(f"/{name}", payload.sha256(), (name,))
+
+    def download(self, stored: Stored, sample: Sample) -> int:
+        with self._server.process.measured(sample), self._server.connect() as connection:
+            return connection.download(stored.target)
+
+    def check(self, stored: Stored) -> None:
+        with self._server.connect() as connection:
+            check_download(connection, stored.target, stored.sha256)
+
+    def finish(self, stored: Stored) -> dict[str, float]:
+        start = time.perf_counter()
+        _fsync(self._server.files / stored.key[0])
+        return {NGINX_DURABLE: time.perf_counter() - start}
+
+    def remove(self, stored: Stored) -> None:
+        (self._server.files / stored.key[0]).unlink()
+
+
+class Rounds:
+    """Rounds of one upload and one download per contestant, in each possible order in turn.
+
+    Each upload is of new bytes. What a round stored is deleted, and off the disk, before the next one begins. No one
+    comes behind a certain other more often: disks in the cloud give less after a burst.
+
+    Args:
+        contestants: by name.
+        downloads: the names of those whose downloads are measured; the others' are the same.
     """
 
-    def __init__(self, store: Satchel, rival: Nginx | None) -> None:
+    def __init__(self, contestants: Mapping[str, Contestant], downloads: Collection[str]) -> None:
         self.results: list[Result] = []
-        self._store = store
-        self._rival = rival
-        self._names = [*DOORS, NGINX] if rival else [*DOORS]
+        self._contestants = contestants
+        self._downloads = downloads
+        self._orders = list(permutations(contestants))
         self._round = 0
 
     def round(self, number: int, payload: Payload) -> None:
-        """One of each. No one comes behind a certain other more often: disks in the cloud give less after a burst."""
+        """One of each."""
         self._round = number
-        orders = list(permutations(self._names))
-        uploads = {name: self._upload(name, payload) for name in orders[number % len(orders)]}
-        for name in DOORS:
-            if name != REST:
-                self._remove(name, uploads[name])
-        self._download(uploads)
-        self._remove(REST, uploads[REST])
-        if self._rival:
-            self._remove(NGINX, uploads[NGINX])
+        order = self._orders[number % len(self._orders)]
+        stored = {name: self._upload(name, payload) for name in order}
+        for name in order:
+            if name not in self._downloads:
+                self._contestants[name].remove(stored[name])
+        for name in self._downloads:
+            self._contestants[name].check(stored[name])
+        for name in order:
+            if name in self._downloads:
+                self._download(name, stored[name])
+        for name in self._downloads:
+            self._contestants[name].remove(stored[name])
         settle()
 
-    def _upload(self, name: str, payload: Payload) -> "_Upload":
-        """New bytes each time, until the machine was ours meanwhile."""
-        for attempt in range(1, ATTEMPTS + 1):
+    def _upload(self, name: str, payload: Payload) -> Stored:
+        contestant = self._contestants[name]
+        for attempt in _attempts():
             fresh = Payload(payload.path)
             expected = fresh.sha256()
             settle()
-            upload = self._put(fresh, expected) if name == NGINX else self._post(name, fresh, expected)
-            if upload.sample.stolen <= QUIET or attempt == ATTEMPTS:
+            sample = Sample()
+            stored = contestant.upload(fresh, sample)
+            check_hash(stored.sha256, expected)
+            if _counts(sample, attempt):
                 break
-            self._remove(name, upload)
+            contestant.remove(stored)
             time.sleep(PAUSE)
-        self._note("upload", name, payload.size, upload.sample, attempt)
-        if name == NGINX:
-            # Satchel answers when the bytes are on the disk, nginx when they are in memory; this is what it lacks.
-            start = time.perf_counter()
-            _fsync(self._rival_file(upload))
-            lacking = time.perf_counter() - start
-            durable = replace(upload.sample, seconds=upload.sample.seconds + lacking)
-            self._note("upload", NGINX_DURABLE, payload.size, durable, attempt)
-        return upload
+        self._note("upload", name, payload.size, sample, attempt)
+        for line, seconds in contestant.finish(stored).items():
+            durable = replace(sample, seconds=sample.seconds + seconds)
+            self._note("upload", line, payload.size, durable, attempt)
+        return stored
 
-    def _post(self, name: str, payload: Payload, expected: str) -> "_Upload":
-        with self._store.process.measured() as sample, self._store.connect() as connection:
-            answer = connection.upload(DOORS[name], payload)
-        stored = Stored.read(answer)
-        check_hash(stored.sha256, expected)
-        return _Upload(f"/files/{stored.id}/download", expected, sample, stored)
-
-    def _put(self, payload: Payload, expected: str) -> "_Upload":
-        assert self._rival
-        name = f"{os.urandom(8).hex()}.bin"
-        with self._rival.process.measured() as sample, self._rival.connect() as connection:
-            connection.upload(put_door(name), payload)
-        return _Upload(f"/{name}", expected, sample)
-
-    def _remove(self, name: str, upload: "_Upload") -> None:
-        if upload.stored:
-            self._store.delete(upload.stored.id, upload.stored.object_name)
-        else:
-            self._rival_file(upload).unlink()
-
-    def _rival_file(self, upload: "_Upload") -> Path:
-        assert self._rival
-        return self._rival.files / upload.target.lstrip("/")
-
-    def _download(self, uploads: dict[str, "_Upload"]) -> None:
-        servers: dict[str, Satchel | Nginx] = {REST: self._store}
-        if self._rival:
-            servers[NGINX] = self._rival
-        for name, server in servers.items():
-            with server.connect() as connection:
-                check_download(connection, uploads[name].target, uploads[name].expected)
-        for name in _turned(list(servers), self._round):
-            for attempt in range(1, ATTEMPTS + 1):
-                settle()
-                with servers[name].process.measured() as sample, servers[name].connect() as connection:
-                    size = connection.download(uploads[name].target)
-                if sample.stolen <= QUIET or attempt == ATTEMPTS:
-                    break
-                time.sleep(PAUSE)
-            self._note("download", name, size, sample, attempt)
+    def _download(self, name: str, stored: Stored) -> None:
+        for attempt in _attempts():
+            settle()
+            sample = Sample()
+            size = self._contestants[name].download(stored, sample)
+            if _counts(sample, attempt):
+                break
+            time.sleep(PAUSE)
+        self._note("download", name, size, sample, attempt)
 
     def _note(self, direction: str, name: str, size: int, sample: Sample, attempts: int) -> None:
         found = {"round": self._round, "what": direction, "by": name, "size": size, "attempts": attempts}
         self.results.append({**found, **asdict(sample)})
 
 
-@dataclass(frozen=True)
-class _Upload:
-    """Where the bytes of one upload can be had again, and what it took; `stored` where Satchel has them."""
+def _attempts() -> Iterable[int]:
+    return range(1, ATTEMPTS + 1)
 
-    target: str
-    expected: str
-    sample: Sample
-    stored: Stored | None = None
+
+def _counts(sample: Sample, attempt: int) -> bool:
+    """Whether the machine was ours meanwhile, or has been given up to be."""
+    return sample.stolen <= QUIET or attempt == ATTEMPTS
 
 
 def transfers(directory: Path, nginx_binary: str | None, size: int, rounds: int, say: Say) -> list[Result]:
@@ -139,15 +198,22 @@ def transfers(directory: Path, nginx_binary: str | None, size: int, rounds: int,
     payload, small = make_source(directory / "source", size), make_source(directory / "small", WARM_UP)
     with ExitStack() as servers:
         store = servers.enter_context(satchel(directory / "satchel"))
-        rival = servers.enter_context(nginx(directory / "nginx", nginx_binary)) if nginx_binary else None
-        run = Transfers(store, rival)
-        run.round(0, small)
-        run.results.clear()
-        for number in range(1, rounds + 1):
-            run.round(number, payload)
-            say(f"  round {number} of {rounds}: {_speeds(run.results, number)}")
+        contestants: dict[str, Contestant] = {name: ThroughDoor(store, door) for name, door in DOORS.items()}
+        if nginx_binary:
+            contestants[NGINX] = ThroughNginx(servers.enter_context(nginx(directory / "nginx", nginx_binary)))
+        results = run_rounds(Rounds(contestants, {REST, NGINX} & contestants.keys()), small, payload, rounds, say)
         _check_no_strays(store)
-        return run.results
+        return results
+
+
+def run_rounds(run: Rounds, small: Payload, payload: Payload, rounds: int, say: Say) -> list[Result]:
+    """A round of small files, to warm up, and then those that are measured."""
+    run.round(0, small)
+    run.results.clear()
+    for number in range(1, rounds + 1):
+        run.round(number, payload)
+        say(f"  round {number} of {rounds}: {_speeds(run.results, number)}")
+    return run.results
 
 
 def large_file(directory: Path, size: int, say: Say) -> list[Result]:
@@ -164,7 +230,7 @@ def large_file(directory: Path, size: int, say: Say) -> list[Result]:
         with _fresh(directory) as store:
             with store.process.measured() as sample, store.connect() as connection:
                 answer = connection.upload(door, fresh)
-            stored = Stored.read(answer)
+            stored = FileAnswer.read(answer)
             check_hash(stored.sha256, expected)
             _check_no_strays(store)
         results.append({"what": "upload", "by": name, "size": size, **asdict(sample)})
@@ -196,15 +262,15 @@ def many_files(directory: Path, count: int, size: int, say: Say) -> list[Result]
     return results
 
 
-def _upload_at_once(store: Satchel, door: Door, payloads: list[Payload]) -> list[tuple[Payload, Stored]]:
+def _upload_at_once(store: Satchel, door: Door, payloads: list[Payload]) -> list[tuple[Payload, FileAnswer]]:
     everyone = threading.Barrier(len(payloads), timeout=BARRIER_SECONDS)
 
-    def upload(payload: Payload) -> tuple[Payload, Stored]:
+    def upload(payload: Payload) -> tuple[Payload, FileAnswer]:
         try:
             with store.connect() as connection:
                 connection.begin(door, payload)
                 everyone.wait()
-                return payload, Stored.read(connection.finish(door, payload))
+                return payload, FileAnswer.read(connection.finish(door, payload))
         except BaseException:
             everyone.abort()
             raise

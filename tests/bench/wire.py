@@ -91,7 +91,7 @@ def _field(name: str, value: str) -> str:
 
 
 @dataclass(frozen=True)
-class Stored:
+class FileAnswer:
     """What Satchel answers to an upload."""
 
     id: str
@@ -99,7 +99,7 @@ class Stored:
     object_name: str
 
     @classmethod
-    def read(cls, answer: bytes) -> "Stored":
+    def read(cls, answer: bytes) -> "FileAnswer":
         """From the JSON of either door."""
         content = json.loads(answer)
         if "data" not in content:

@@ -4,6 +4,8 @@ import random
 import orjson
 import pytest
 
+from stacks import one_is_enough
+
 DATA = random.Random(1).randbytes(300_000)
 
 
@@ -26,6 +28,7 @@ async def test_an_upload(upload, client):
     assert (await client.get(file["download_url"])).content == DATA
 
 
+@one_is_enough
 @pytest.mark.parametrize("name", ['a "quoted" name.txt', "back\\slash.txt", "semi;colon, comma.txt", "100%25.txt"])
 async def test_names_that_curl_escapes(run, curl, shared_server, tmp_path, name):
     """Quotes come through as curl writes them, and are cleaned as any name is; other punctuation stays."""
@@ -36,6 +39,7 @@ async def test_names_that_curl_escapes(run, curl, shared_server, tmp_path, name)
     assert file["filename"] == name.replace('"', "").rpartition("\\")[2]
 
 
+@one_is_enough
 @pytest.mark.parametrize(
     "options", [["-H", "Transfer-Encoding: chunked"], ["-H", "Expect: 100-continue"], ["--http1.0"]]
 )
@@ -63,6 +67,7 @@ async def test_a_repeated_upload(upload):
     assert await upload(*key) == await upload(*key)
 
 
+@one_is_enough
 async def test_a_refusal_is_seen_while_the_body_is_still_sent(run, curl, shared_server, tmp_path):
     """Curl shows why a large upload was refused, and does not fail by a broken connection."""
     with (tmp_path / "large").open("wb") as large:

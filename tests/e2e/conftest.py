@@ -3,6 +3,7 @@
 What the pages of a failed test looked like and wrote to their consoles is kept in tests/.artifacts.
 """
 
+import asyncio
 import os
 import re
 from pathlib import Path
@@ -13,7 +14,9 @@ from chromium import ARGUMENTS, find_chromium
 from manager import FileManager
 from playwright.async_api import Error, async_playwright, expect
 
+from balancer import Balancer
 from server import Server
+from stacks import EmbeddedPlaces
 
 expect.set_options(timeout=30_000)  # a bound for what never comes; a busy machine is no failure
 
@@ -22,6 +25,28 @@ FAILED = pytest.StashKey[bool]()
 
 # A machine without a network is as good as any: the server is on it too.
 ONLINE = "Object.defineProperty(Navigator.prototype, 'onLine', { get: () => true })"
+
+
+@pytest.fixture(scope="session")
+def places():
+    """A browser tests what lies in front of every stack, so one is enough, but where a test asks for `balancer`."""
+    return EmbeddedPlaces()
+
+
+@pytest.fixture
+async def balancer(scaled_places, tmp_path):
+    """Two servers over PostgreSQL and S3 behind one address; both are used."""
+    async with scaled_places.new() as place:
+        servers = [Server(tmp_path / name, **place) for name in ("one", "two")]
+        try:
+            await asyncio.gather(*(server.start() for server in servers))
+            async with Balancer(*servers) as balancer:
+                yield balancer
+            assert all(balancer.connections), "uploads and downloads go to both"
+            assert all(balancer.websockets), "each follows the events of one window"
+        finally:
+            for server in servers:
+                await server.kill()
 
 
 @pytest.hookimpl(wrapper=True)

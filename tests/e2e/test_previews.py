@@ -8,7 +8,7 @@ from library import WEBM, archive, noise, pdf, png, store, stored, wav
 from manager import file, saved_hash
 from playwright.async_api import expect
 
-from directory import eventually
+from kept import eventually
 
 MANY_SCRIPTS = (
     "Ahoj, Привет, שלום, مرحبا, नमस्ते, 你好, こんにちは, 👩‍🚀\n\t<b>not bold</b> & <script>alert(1)</script>\n"

@@ -16,6 +16,19 @@ FILES = {
 }
 
 
+@pytest.fixture(params=["one server", "two instances"])
+def server(request):
+    """What both windows are opened on: a server of the embedded stack, or two of the scaled one behind one address."""
+    if request.param == "two instances":
+        return request.getfixturevalue("balancer")
+    return request.getfixturevalue("one_server")
+
+
+@pytest.fixture
+async def one_server(serve):
+    return await serve()
+
+
 @pytest.fixture
 async def desktop(tmp_path):
     """A folder with the files to drag."""

@@ -7,7 +7,7 @@ from library import noise, stored
 from manager import file, file_hash, saved_hash
 from playwright.async_api import expect
 
-from directory import eventually
+from kept import eventually
 
 MEGABYTE = 1024 * 1024
 UNREACHABLE = "The server cannot be reached. Check the connection, then try again."
@@ -50,12 +50,12 @@ async def test_a_cancelled_upload_leaves_nothing(manager, server):
     await manager.choose(file("unwanted.bin", noise(8 * MEGABYTE)))
     bar = manager.upload("unwanted.bin").get_by_role("progressbar")
     await expect(bar).not_to_have_attribute("aria-valuenow", "0")
-    await eventually(server.directory.objects, "the first bytes reach the store")
+    await eventually(server.kept.objects, "the first bytes reach the store")
 
     await manager.upload("unwanted.bin").get_by_role("button", name="Cancel unwanted.bin").click()
     await expect(manager.upload("unwanted.bin")).to_contain_text("Cancelled")
     await expect(manager.tray).to_contain_text("Uploads cancelled")
-    await eventually(server.directory.is_empty, "the server has dropped what it had")
+    await eventually(server.kept.is_empty, "the server has dropped what it had")
     assert await stored(server) == []
     await expect(manager.rows).to_have_count(0)
 
@@ -97,7 +97,7 @@ async def test_an_upload_survives_a_crash_of_the_server(manager, server):
     await manager.choose(file("log.bin", content))
     log = manager.upload("log.bin")
     await expect(log.get_by_role("progressbar")).not_to_have_attribute("aria-valuenow", "0")
-    await eventually(server.directory.objects, "the first bytes reach the store")
+    await eventually(server.kept.objects, "the first bytes reach the store")
     await server.kill()
     await expect(log).to_contain_text("Failed")
     await expect(log).to_contain_text(UNREACHABLE)
@@ -131,4 +131,4 @@ async def test_known_bytes_are_said_to_be_stored_already(manager, server):
     await expect(manager.upload("second.bin")).to_contain_text("Already stored")
     await manager.lists("second.bin", "first.bin")
     await expect(manager.row("first.bin")).to_contain_text("2 copies")
-    assert len(server.directory.objects()) == 1
+    assert len(server.kept.objects()) == 1

@@ -7,16 +7,14 @@ https://github.com/jaydenseric/graphql-upload/blob/master/processRequest.test.mj
 import hashlib
 import itertools
 from datetime import timedelta
-from types import SimpleNamespace
 
 import orjson
 import pytest
 
-from clients import client_of
-from directory import DataDirectory, eventually
+from kept import eventually
 from raw import BOUNDARY, END, MULTIPART, connected, head_of_part
-from satchel.app import create_app, working
-from satchel.config import KIB, MIB, Settings
+from satchel.config import KIB, MIB
+from stacks import one_is_enough
 
 GRAPHQL = "application/graphql-response+json"
 
@@ -82,9 +80,9 @@ async def test_a_single_file(client):
     data = await run(client, ONE, {"file": None}, {"1": ["variables.file"]}, file("1", b"one", "père noël.txt"))
     uploaded = data["uploadFile"]
     assert uploaded["deduplicated"] is False
-    kept = uploaded["file"]
-    assert (kept["filename"], kept["size"], kept["hash"]) == ("père noël.txt", 3, sha256(b"one"))
-    assert (await client.get(f"/files/{kept['id']}/download")).content == b"one"
+    stored = uploaded["file"]
+    assert (stored["filename"], stored["size"], stored["hash"]) == ("père noël.txt", 3, sha256(b"one"))
+    assert (await client.get(f"/files/{stored['id']}/download")).content == b"one"
 
 
 async def test_a_list_of_files(client):
@@ -105,18 +103,18 @@ async def test_files_in_several_fields(client):
     assert (data["a"]["file"]["hash"], data["b"]["file"]["hash"]) == (sha256(b"1"), sha256(b"2"))
 
 
-async def test_one_part_used_in_two_fields(client, directory):
+async def test_one_part_used_in_two_fields(client, kept):
     """A part that stands at two places makes two files of the same bytes, which are sent and kept once."""
     data = await run(client, TWO, {"a": None, "b": None}, {"0": ["variables.a", "variables.b"]}, file("0", b"same"))
     a, b = data["a"], data["b"]
     assert a["file"]["id"] != b["file"]["id"]
     assert a["file"]["objectName"] == b["file"]["objectName"]
     assert (a["deduplicated"], b["deduplicated"]) == (False, True)
-    assert directory.objects() == {a["file"]["objectName"]}
-    assert directory.is_clean()
+    assert kept.objects() == {a["file"]["objectName"]}
+    assert kept.is_clean()
 
 
-async def test_one_part_used_twice_in_one_list(client, directory):
+async def test_one_part_used_twice_in_one_list(client, kept):
     """The same holds within a list."""
     file_map = {"0": ["variables.files.0", "variables.files.2"], "1": ["variables.files.1"]}
     data = await run(client, LIST, {"files": [None] * 3}, file_map, file("0", b"same"), file("1", b"other"))
@@ -124,11 +122,11 @@ async def test_one_part_used_twice_in_one_list(client, directory):
     assert first["id"] != third["id"]
     assert [one["deduplicated"] for one in data["uploadFiles"]] == [False, False, True]
     assert [first["copies"], second["copies"], third["copies"]] == [2, 1, 2]
-    assert directory.is_clean()
-    assert len(directory.objects()) == 2
+    assert kept.is_clean()
+    assert len(kept.objects()) == 2
 
 
-async def test_one_part_used_in_a_field_and_in_a_list(client, directory):
+async def test_one_part_used_in_a_field_and_in_a_list(client, kept):
     """One part may serve fields of different kinds in one operation."""
     query = """mutation ($file: Upload!, $files: [Upload!]!) {
         uploadFile(file: $file) { file { id } }
@@ -137,11 +135,11 @@ async def test_one_part_used_in_a_field_and_in_a_list(client, directory):
     file_map = {"0": ["variables.files.1", "variables.file", "variables.files.0"]}
     data = await run(client, query, {"file": None, "files": [None, None]}, file_map, file("0"))
     ids = {data["uploadFile"]["file"]["id"], *(one["file"]["id"] for one in data["uploadFiles"])}
-    assert len(ids) == directory.count("files") == 3
-    assert directory.is_clean()
+    assert len(ids) == kept.count("files") == 3
+    assert kept.is_clean()
 
 
-async def test_the_same_variable_used_twice(client, directory):
+async def test_the_same_variable_used_twice(client, kept):
     """A variable may stand in several fields."""
     query = """mutation ($f: Upload!) {
         a: uploadFile(file: $f) { deduplicated }
@@ -149,14 +147,16 @@ async def test_the_same_variable_used_twice(client, directory):
     }"""
     data = await run(client, query, {"f": None}, {"0": ["variables.f"]}, file("0"))
     assert data == {"a": {"deduplicated": False}, "b": {"deduplicated": True}}
-    assert directory.count("files") == 2
+    assert kept.count("files") == 2
 
 
+@one_is_enough
 async def test_a_request_without_files(client):
     """A multipart request may carry no file at all, and may be a query."""
     assert await run(client, "{ __typename }", {}, {}) == {"__typename": "Query"}
 
 
+@one_is_enough
 async def test_an_operation_is_chosen_by_name(client):
     """`operationName` works as in any other request."""
     operations = {"query": f"query Q {{ __typename }} {ONE.replace('mutation', 'mutation M')}", "operationName": "M"}
@@ -168,12 +168,12 @@ async def test_an_operation_is_chosen_by_name(client):
     assert "uploadFile" in (await post(client, body)).json()["data"]
 
 
-async def test_a_file_that_the_operation_does_not_use_is_not_kept(client, directory):
+async def test_a_file_that_the_operation_does_not_use_is_not_kept(client, kept):
     """A file in a variable that no field asks for is read and dropped."""
     assert await run(client, "{ __typename }", {"x": None}, {"0": ["variables.x"]}, file("0")) == {
         "__typename": "Query"
     }
-    await eventually(directory.is_empty)
+    await eventually(kept.is_empty)
 
 
 async def test_a_deduplicated_upload_is_told(client):
@@ -207,16 +207,17 @@ async def keyed(client, data, **variables):
     return await post(client, request(KEYED, {"file": None, **variables}, {"0": ["variables.file"]}, file("0", data)))
 
 
-async def test_an_idempotency_key_gives_the_same_file(client, directory):
+async def test_an_idempotency_key_gives_the_same_file(client, kept):
     """The same upload sent again under its key gives the first file; another one is a conflict."""
     first = (await keyed(client, b"x", key="k")).json()
     assert (await keyed(client, b"x", key="k")).json() == first
     [error] = (await keyed(client, b"y", key="k")).json()["errors"]
     assert error["extensions"]["code"] == "IDEMPOTENCY_CONFLICT"
-    await eventually(directory.is_clean)
-    assert directory.count("files") == 1
+    await eventually(kept.is_clean)
+    assert kept.count("files") == 1
 
 
+@one_is_enough
 @pytest.mark.parametrize(
     ("variables", "code"),
     [
@@ -228,27 +229,27 @@ async def test_an_idempotency_key_gives_the_same_file(client, directory):
         ({"key": "\0"}, "BAD_REQUEST"),
     ],
 )
-async def test_a_bad_argument_keeps_nothing(client, directory, variables, code):
+async def test_a_bad_argument_keeps_nothing(client, kept, variables, code):
     """A declared hash that is wrong or malformed, and a key that is none, fail the field; nothing is kept."""
     response = await keyed(client, b"x", **variables)
     assert (response.status_code, response.json()["data"]) == (200, None)
     [error] = response.json()["errors"]
     assert (error["path"], error["extensions"]["code"]) == (["uploadFile"], code)
-    await eventually(directory.is_empty)
+    await eventually(kept.is_empty)
 
 
-async def test_a_field_that_fails_spares_the_file_of_another_field(client, directory):
+async def test_a_field_that_fails_spares_the_file_of_another_field(client, kept):
     """Fields of a mutation run one after the other; what the first has done stays done."""
     variables = {"a": None, "b": None, "hash": "0" * 64}
     file_map = {"0": ["variables.a"], "1": ["variables.b"]}
     response = await post(client, request(TWO, variables, file_map, file("0", b"0"), file("1", b"1")))
     [error] = response.json()["errors"]
     assert (error["path"], error["extensions"]["code"]) == (["b"], "HASH_MISMATCH")
-    await eventually(directory.is_clean)
-    assert directory.query("SELECT sha256 FROM blobs") == [(sha256(b"0"),)]
+    await eventually(kept.is_clean)
+    assert kept.query("SELECT sha256 FROM blobs") == [(sha256(b"0"),)]
 
 
-async def test_upload_files_takes_all_or_none(client, stack, directory):
+async def test_upload_files_takes_all_or_none(client, stack, kept):
     """Where one file of a list cannot be published, none is."""
 
     async def body():
@@ -266,7 +267,7 @@ async def test_upload_files_takes_all_or_none(client, stack, directory):
 
     [error] = (await post(client, body())).json()["errors"]
     assert error["extensions"]["code"] == "LEASE_LOST"
-    await eventually(directory.is_empty)
+    await eventually(kept.is_empty)
 
 
 # Requests that are refused
@@ -350,13 +351,13 @@ BAD = {
 
 
 @pytest.fixture(scope="module")
-async def refusing(tmp_path_factory):
-    """One application for all requests that are refused: what one of them left would be found by the next."""
-    settings = Settings(_env_file=None, data_dir=tmp_path_factory.mktemp("refusing") / "data")
-    async with working(settings) as stack, client_of(create_app(stack)) as client:
-        yield SimpleNamespace(client=client, directory=DataDirectory(settings.data_dir), stack=stack)
+async def refusing(open_service):
+    """One service for all requests that are refused: what one of them left would be found by the next."""
+    async with open_service() as service:
+        yield service
 
 
+@one_is_enough
 @pytest.mark.parametrize("accept", ["application/json", GRAPHQL])
 @pytest.mark.parametrize("shape", BAD)
 async def test_a_request_of_a_bad_shape_is_refused_and_keeps_nothing(refusing, shape, accept):
@@ -365,7 +366,7 @@ async def test_a_request_of_a_bad_shape_is_refused_and_keeps_nothing(refusing, s
     response = await post(refusing.client, body, accept)
     assert_refused(response, 400, "BAD_MULTIPART", words)
     assert response.headers["content-type"].partition(";")[0] == accept
-    await eventually(refusing.directory.is_empty)
+    await eventually(refusing.kept.is_empty)
 
 
 async def test_a_request_cut_anywhere_is_refused_and_keeps_nothing(refusing):
@@ -373,9 +374,10 @@ async def test_a_request_cut_anywhere_is_refused_and_keeps_nothing(refusing):
     body = request(ONE, {"file": None}, {"0": ["variables.file"]}, file("0", b"x" * 50))
     for length in range(0, len(body) - len(b"\r\n"), 3):
         assert_refused(await post(refusing.client, body[:length]), 400, "BAD_MULTIPART")
-    await eventually(refusing.directory.is_empty)
+    await eventually(refusing.kept.is_empty)
 
 
+@one_is_enough
 @pytest.mark.parametrize(
     ("operations", "code"),
     [
@@ -392,17 +394,19 @@ async def test_an_operation_that_cannot_run_is_refused(refusing, operations, cod
     """An operation with files is checked like any other, and refused in both media types alike."""
     body = form(field("operations", operations), good_map, file("0"))
     assert_refused(await post(refusing.client, body, accept), 400, code)
-    await eventually(refusing.directory.is_empty)
+    await eventually(refusing.kept.is_empty)
 
 
+@one_is_enough
 @pytest.mark.parametrize("filename", ["", "..", "/"])
 async def test_a_filename_of_which_nothing_is_left_is_refused(refusing, filename):
     """A name has to name something."""
     body = form(good, good_map, file("0", b"x", filename))
     assert_refused(await post(refusing.client, body), 400, "INVALID_FILENAME")
-    await eventually(refusing.directory.is_empty)
+    await eventually(refusing.kept.is_empty)
 
 
+@one_is_enough
 @pytest.mark.parametrize(
     ("query", "file_map"),
     [
@@ -413,7 +417,7 @@ async def test_a_filename_of_which_nothing_is_left_is_refused(refusing, filename
 )
 async def test_the_refusal_comes_before_the_first_byte_of_a_file(shared_server, query, file_map):
     """What can be known before a file is sent is told before it is sent, and the connection is cut."""
-    before = shared_server.directory.count("uploads"), shared_server.directory.objects()
+    before = shared_server.kept.count("uploads"), shared_server.kept.objects()
     async with connected(shared_server) as raw:
         head = form(field("operations", {"query": query, "variables": {"file": None}}), field("map", file_map))
         headers = {"Content-Type": MULTIPART, "Content-Length": str(2**30)}
@@ -422,12 +426,13 @@ async def test_the_refusal_comes_before_the_first_byte_of_a_file(shared_server, 
         assert (answer.status, answer.headers["connection"]) == (400, "close")
         assert await raw.flood(64 * MIB) < 32 * MIB
         assert await raw.is_closed()
-    assert (shared_server.directory.count("uploads"), shared_server.directory.objects()) == before
+    assert (shared_server.kept.count("uploads"), shared_server.kept.objects()) == before
 
 
 # Limits
 
 
+@one_is_enough
 @pytest.mark.settings(max_operations_size=KIB, max_map_size=KIB)
 @pytest.mark.parametrize(("name", "setting"), [("operations", "MAX_OPERATIONS_SIZE"), ("map", "MAX_MAP_SIZE")])
 async def test_the_fields_have_limits(client, name, setting):
@@ -441,7 +446,7 @@ async def test_the_fields_have_limits(client, name, setting):
 
 
 @pytest.mark.settings(max_files_per_request=2)
-async def test_the_number_of_files_has_a_limit(client, directory):
+async def test_the_number_of_files_has_a_limit(client, kept):
     """More files than are allowed are refused before the first one is read."""
     for count, status in ((2, 200), (3, 413)):
         keys = [str(number) for number in range(count)]
@@ -456,13 +461,13 @@ async def test_the_number_of_files_has_a_limit(client, directory):
         )
         assert response.status_code == status
     assert_refused(response, 413, "PAYLOAD_TOO_LARGE", "SATCHEL_MAX_FILES_PER_REQUEST")
-    await eventually(directory.is_clean)
-    assert directory.count("files") == 2
+    await eventually(kept.is_clean)
+    assert kept.count("files") == 2
 
 
 @pytest.mark.settings(max_file_size=1000)
 @pytest.mark.parametrize("large", ["0", "1"])
-async def test_one_file_over_the_limit_refuses_them_all(client, directory, large):
+async def test_one_file_over_the_limit_refuses_them_all(client, kept, large):
     """A file of the limit is taken; one byte more, in the first file or in the last, and nothing is kept."""
     for extra in (0, 1):
         files = [file(key, b"x" * (1000 + (extra if key == large else 0))) for key in ("0", "1")]
@@ -474,7 +479,7 @@ async def test_one_file_over_the_limit_refuses_them_all(client, directory, large
             for file_id in ids:
                 await client.delete(f"/files/{file_id}")
     assert_refused(response, 413, "FILE_TOO_LARGE", "SATCHEL_MAX_FILE_SIZE")
-    await eventually(lambda: directory.count("uploads") == directory.count("files") == 0)
+    await eventually(lambda: kept.count("uploads") == kept.count("files") == 0)
 
 
 @pytest.mark.settings(delete_grace=timedelta(microseconds=1), sweep_interval=timedelta(milliseconds=100))
@@ -490,5 +495,5 @@ async def test_a_client_that_leaves_in_the_middle_leaves_nothing(serve):
     ).removesuffix(END)
     async with connected(server) as raw:
         await raw.request("POST", "/graphql", {"Content-Type": MULTIPART, "Content-Length": str(2**20)}, head)
-        await eventually(lambda: server.directory.count("uploads") == 2)
-    await eventually(server.directory.is_empty)
+        await eventually(lambda: server.kept.count("uploads") == 2)
+    await eventually(server.kept.is_empty)

@@ -14,6 +14,9 @@ from hypothesis import strategies as st
 from raw import connected
 from satchel.config import KIB
 from satchel.errors import Code, SatchelError
+from stacks import one_is_enough
+
+pytestmark = one_is_enough
 
 JSON = "application/json"
 GRAPHQL = "application/graphql-response+json"
@@ -353,7 +356,7 @@ async def test_a_query_by_head_has_no_body(shared_server):
 
 
 @both
-async def test_a_mutation_by_get_is_not_allowed(client, directory, media_type):
+async def test_a_mutation_by_get_is_not_allowed(client, kept, media_type):
     """A link must not change anything, whichever of several operations it names."""
     mutation = 'mutation M { deleteFile(id: "x") { id } }'
     for parameters in ({"query": mutation}, {"query": mutation + " query Q { __typename }", "operationName": "M"}):

@@ -1,19 +1,15 @@
 import asyncio
 import random
 import re
-import sqlite3
-from contextlib import aclosing, closing
+from contextlib import aclosing
 from datetime import datetime
-from types import SimpleNamespace
 
 import pytest
 
-from clients import client_of
-from directory import eventually
-from satchel.app import create_app, working
-from satchel.config import Settings
+from kept import eventually
 from satchel.graphql.schema import MAX_IDS
 from satchel.metadata import EventKind
+from stacks import one_is_enough
 
 ORDERS = ["UPLOAD_DATE_DESC", "UPLOAD_DATE_ASC", "FILENAME_ASC", "FILENAME_DESC", "SIZE_DESC", "SIZE_ASC"]
 NOBODY = "0198a000-0000-7000-8000-000000000000"
@@ -67,13 +63,12 @@ async def upload(client, name="a.txt", data=b"data"):
 
 
 @pytest.fixture(scope="module")
-async def library(tmp_path_factory):
+async def library(open_service):
     """Some files that no test changes, uploaded in an order of their own, and all that is known of each by name."""
-    settings = Settings(_env_file=None, data_dir=tmp_path_factory.mktemp("library") / "data")
-    async with working(settings) as stack, client_of(create_app(stack)) as client:
-        names = random.Random(1).sample(list(LIBRARY), len(LIBRARY))
-        files = {name: await upload(client, name, LIBRARY[name]) for name in names}
-        yield SimpleNamespace(client=client, stack=stack, files=files, names=names)
+    async with open_service() as service:
+        service.names = random.Random(1).sample(list(LIBRARY), len(LIBRARY))
+        service.files = {name: await upload(service.client, name, LIBRARY[name]) for name in service.names}
+        yield service
 
 
 async def found(library, **where):
@@ -312,6 +307,7 @@ FILE = """query ($id: ID!) {
 }"""
 
 
+@one_is_enough
 async def test_a_file_is_told_as_plain_http_tells_it(library):
     """Both doors show the same record under their own names."""
     for name, file in library.files.items():
@@ -328,6 +324,7 @@ async def test_a_file_is_told_as_plain_http_tells_it(library):
         assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?Z", told["uploadDate"])
 
 
+@one_is_enough
 async def test_links_lead_to_the_bytes(library):
     """The preview and the download of a file answer with its bytes."""
     for name, file in library.files.items():
@@ -355,13 +352,12 @@ async def test_an_id_has_one_spelling(library):
         assert await run(library.client, query, id=other) == {"file": None}
 
 
-async def test_sizes_pass_two_gigabytes(client, directory):
+async def test_sizes_pass_two_gigabytes(client, kept):
     """A size is a JSON number, however large."""
     file = await upload(client)
     huge = 5 * 2**40
-    with closing(sqlite3.connect(directory.path / "satchel.db", timeout=30)) as connection, connection:
-        connection.execute("UPDATE files SET size = ?", (huge,))
-        connection.execute("UPDATE blobs SET size = ?", (huge,))
+    kept.execute(f"UPDATE files SET size = {huge}")
+    kept.execute(f"UPDATE blobs SET size = {huge}")
     query = "query ($id: ID!) { file(id: $id) { size } storage { logicalBytes storedBytes } }"
     data = await run(client, query, id=file["id"])
     assert data == {"file": {"size": huge}, "storage": {"logicalBytes": huge, "storedBytes": huge}}
@@ -424,11 +420,11 @@ async def test_a_new_name_is_cleaned_like_any_other(client):
         (None, "", "INVALID_FILENAME"),
     ],
 )
-async def test_a_renaming_that_cannot_be_changes_nothing(client, directory, file_id, filename, expected):
+async def test_a_renaming_that_cannot_be_changes_nothing(client, kept, file_id, filename, expected):
     """Without such a file, or with no name left, there is a failure and no event."""
     file = await upload(client)
     assert await code(client, RENAME, id=file_id or file["id"], filename=filename) == expected
-    assert directory.count("events") == 1
+    assert kept.count("events") == 1
 
 
 async def test_a_file_is_deleted_once(client):
@@ -441,15 +437,16 @@ async def test_a_file_is_deleted_once(client):
     assert (await client.delete(f"/files/{file['id']}")).status_code == 404
 
 
-async def test_many_files_are_deleted_at_once(client, directory):
+async def test_many_files_are_deleted_at_once(client, kept):
     """Those that are there go, each once and in order; those that are not are named, each once and in order."""
-    one, two, kept = [await upload(client, name) for name in "abc"]
+    one, two, other = [await upload(client, name) for name in "abc"]
     ids = ["x", two["id"], NOBODY, one["id"], two["id"], "x"]
     data = (await run(client, DELETE_ALL, ids=ids))["deleteFiles"]
     assert data == {"ids": [two["id"], one["id"]], "missing": ["x", NOBODY]}
     nodes = (await run(client, PAGE))["files"]["nodes"]
-    assert [node["id"] for node in nodes] == [kept["id"]]
-    assert directory.query("SELECT kind, count(*) FROM events GROUP BY kind") == [("DELETED", 2), ("UPLOADED", 3)]
+    assert [node["id"] for node in nodes] == [other["id"]]
+    told = kept.query("SELECT kind, count(*) FROM events GROUP BY kind ORDER BY kind")
+    assert told == [("DELETED", 2), ("UPLOADED", 3)]
 
 
 async def test_nothing_may_be_deleted_and_not_too_much(client):
@@ -536,10 +533,10 @@ async def test_lists_and_events_agree_while_others_write(client, stack):
         assert ids == final
 
 
-async def test_events_are_no_more_than_changes(client, directory):
+async def test_events_are_no_more_than_changes(client, kept):
     """Renaming a file to the name that it has, and what fails, is no event."""
     file = await upload(client)
     await run(client, RENAME, id=file["id"], filename="a.txt")
     await code(client, DELETE, id=NOBODY)
-    await eventually(lambda: directory.count("events") == 1)
-    assert directory.query("SELECT kind FROM events") == [("UPLOADED",)]
+    await eventually(lambda: kept.count("events") == 1)
+    assert kept.query("SELECT kind FROM events") == [("UPLOADED",)]

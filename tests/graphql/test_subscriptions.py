@@ -6,111 +6,26 @@ https://github.com/enisdenjo/graphql-ws/blob/master/PROTOCOL.md
 import asyncio
 import json
 import random
-from contextlib import asynccontextmanager, suppress
+from contextlib import suppress
 
-import httpx
 import orjson
 import pytest
 from hypothesis import HealthCheck, given
 from hypothesis import settings as examples
 from hypothesis import strategies as st
-from websockets.asyncio.client import connect
 from websockets.exceptions import ConnectionClosed
 
-from directory import eventually
+from clients import client_at
+from kept import eventually
 from satchel.config import KIB
 from satchel.metadata import cursors
-
-PROTOCOL = "graphql-transport-ws"
-SECONDS = 30  # a bound for each wait; nothing is measured by it
-
-EVENTS = """subscription ($after: String) {
-    fileEvents(after: $after) { cursor kind fileId file { id filename } }
-}"""
-
-
-class Socket:
-    """One connection that speaks the protocol."""
-
-    def __init__(self, connection):
-        self.connection = connection
-
-    async def send(self, kind, **members):
-        await self.connection.send(orjson.dumps({"type": kind, **members}).decode())
-
-    async def receive(self):
-        async with asyncio.timeout(SECONDS):
-            return orjson.loads(await self.connection.recv())
-
-    async def initialise(self):
-        await self.send("connection_init")
-        assert await self.receive() == {"type": "connection_ack"}
-
-    async def subscribe(self, query, operation="1", **variables):
-        await self.send("subscribe", id=operation, payload={"query": query, "variables": variables})
-
-    async def next(self, operation="1"):
-        """The data of the next result, which must be of this operation."""
-        message = await self.receive()
-        assert (message["type"], message["id"]) == ("next", operation), message
-        assert "errors" not in message["payload"], message
-        return message["payload"]["data"]
-
-    async def event(self, operation="1"):
-        return (await self.next(operation))["fileEvents"]
-
-    async def error(self, operation="1"):
-        """The first error of an operation, however it is told, and that the operation is over."""
-        message = await self.receive()
-        assert message["id"] == operation
-        if message["type"] == "error":
-            return message["payload"][0]
-        assert message["type"] == "next"
-        assert await self.receive() == {"type": "complete", "id": operation}
-        return message["payload"]["errors"][0]
-
-    async def closed(self):
-        """The code that the server closes with."""
-        async with asyncio.timeout(SECONDS):
-            with suppress(ConnectionClosed):
-                while True:
-                    await self.connection.recv()
-        return self.connection.close_code
-
-    def cut(self):
-        """Lose the connection, without a word."""
-        self.connection.transport.abort()
-
-
-@asynccontextmanager
-async def opened(server, subprotocols=(PROTOCOL,), **options):
-    """A connection on which nothing was said yet."""
-    subprotocols = list(subprotocols) or None
-    async with connect(server.ws_url, subprotocols=subprotocols, open_timeout=SECONDS, **options) as connection:
-        yield Socket(connection)
-
-
-@asynccontextmanager
-async def ready(server, query=EVENTS, **variables):
-    """A connection with one running subscription to events, behind its READY."""
-    async with opened(server) as socket:
-        await socket.initialise()
-        await socket.subscribe(query, **variables)
-        event = await socket.event()
-        assert event["kind"] == "READY"
-        socket.cursor = event["cursor"]
-        yield socket
-
-
-@asynccontextmanager
-async def client_of(server):
-    async with httpx.AsyncClient(base_url=server.url, timeout=60) as client:
-        yield client
+from sockets import EVENTS, PROTOCOL, opened, ready
+from stacks import one_is_enough
 
 
 @pytest.fixture
 async def client(shared_server):
-    async with client_of(shared_server) as client:
+    async with client_at(shared_server) as client:
         yield client
 
 
@@ -228,7 +143,7 @@ async def churn(client, rounds, pause=0.0):
 
 def committed(server, after=0):
     """The events in the table, as (kind, id of the file)."""
-    rows = server.directory.query(f"SELECT kind, file_id FROM events WHERE id > {after} ORDER BY id")
+    rows = server.kept.query(f'SELECT kind, file_id FROM events WHERE id > {after} ORDER BY "transaction", id')
     return [(kind, str(file_id).replace("-", "")) for kind, file_id in rows]
 
 
@@ -256,7 +171,7 @@ async def follow_through_cuts(server, cursor, enough, turns):
 
 async def test_nothing_is_lost_when_the_connection_is_cut_again_and_again(shared_server, client):
     """Resuming by cursor while files come and go, every event comes, in commit order, after any number of cuts."""
-    [(newest,)] = shared_server.directory.query("SELECT coalesce(max(id), 0) FROM events")
+    [(newest,)] = shared_server.kept.query("SELECT coalesce(max(id), 0) FROM events")
     async with ready(shared_server) as socket:
         start = socket.cursor
     writers = [asyncio.create_task(churn(client, 15)) for _ in range(3)]
@@ -276,11 +191,11 @@ async def test_nothing_is_lost_when_the_server_is_restarted_or_killed(serve):
     async with ready(server) as socket:
         start = socket.cursor
     for again in (server.stop, server.kill):
-        async with client_of(server) as client:
+        async with client_at(server) as client:
             await churn(client, 5)
         await again()
         await server.start()
-    async with client_of(server) as client:
+    async with client_at(server) as client:
         await churn(client, 1)
     expected = committed(server)
     events = await follow_through_cuts(server, start, lambda events: len(events) >= len(expected), lambda: 4)
@@ -292,9 +207,9 @@ async def test_a_cursor_behind_what_is_kept_has_expired(server):
     """Who comes back too late is told so, before anything else, and reloads the list."""
     async with ready(server) as socket:
         start = socket.cursor
-    async with client_of(server) as client:
+    async with client_at(server) as client:
         await churn(client, 6)
-    await eventually(lambda: server.directory.count("events") == 5)
+    await eventually(lambda: server.kept.count("events") == 5)
     async with opened(server) as socket:
         await socket.initialise()
         await socket.subscribe(EVENTS, after=start)
@@ -304,7 +219,7 @@ async def test_a_cursor_behind_what_is_kept_has_expired(server):
 
 
 async def test_a_cursor_of_another_log_has_expired(shared_server):
-    """A cursor from another data directory, or ahead of this one, is no place here."""
+    """A cursor from another place, or ahead of this one, is no place here."""
     async with ready(shared_server) as socket:
         log, transaction, event_id = cursors.unpack(socket.cursor, str, int, int)
     for alien in (cursors.pack("another log", 0, 1), cursors.pack(log, transaction, event_id + 10**6)):
@@ -348,6 +263,7 @@ INVALID = {
 }
 
 
+@one_is_enough
 @pytest.mark.parametrize("why", INVALID)
 async def test_an_operation_that_cannot_run_is_answered_with_an_error(shared_server, why):
     """The error has a code, and the connection goes on."""
@@ -359,6 +275,7 @@ async def test_an_operation_that_cannot_run_is_answered_with_an_error(shared_ser
         assert await socket.next("good") == {"__typename": "Query"}
 
 
+@one_is_enough
 @pytest.mark.parametrize(
     "query",
     [
@@ -393,6 +310,7 @@ async def test_a_subscription_ends_when_it_is_completed(shared_server, client):
         assert (await socket.event())["kind"] == "READY"
 
 
+@one_is_enough
 async def test_the_number_of_operations_has_a_limit(shared_server):
     """One more than allowed is answered with an error; one that ended makes room."""
     async with opened(shared_server) as socket:
@@ -409,6 +327,7 @@ async def test_the_number_of_operations_has_a_limit(shared_server):
         assert (await socket.event("another"))["kind"] == "READY"
 
 
+@one_is_enough
 async def test_operations_that_ended_do_not_count(shared_server):
     """Any number of operations may run one after the other."""
     async with opened(shared_server) as socket:
@@ -422,6 +341,7 @@ async def test_operations_that_ended_do_not_count(shared_server):
 # The protocol
 
 
+@one_is_enough
 async def test_a_ping_is_answered(shared_server):
     """Before the handshake and after it, with a payload and without; a pong needs no answer."""
     async with opened(shared_server) as socket:
@@ -434,6 +354,7 @@ async def test_a_ping_is_answered(shared_server):
         assert (await socket.receive())["type"] == "pong"
 
 
+@one_is_enough
 @pytest.mark.parametrize("subprotocols", [[], ["graphql-ws"], ["chat", "GRAPHQL-TRANSPORT-WS"]])
 async def test_another_subprotocol_is_not_acceptable(shared_server, subprotocols):
     """Only graphql-transport-ws is spoken, and not the protocol before it."""
@@ -442,6 +363,7 @@ async def test_another_subprotocol_is_not_acceptable(shared_server, subprotocols
         assert await socket.closed() == 4406
 
 
+@one_is_enough
 async def test_the_subprotocol_is_chosen_among_several(shared_server):
     """It is enough that the client knows it."""
     async with opened(shared_server, ["graphql-ws", PROTOCOL]) as socket:
@@ -449,6 +371,7 @@ async def test_the_subprotocol_is_chosen_among_several(shared_server):
         await socket.initialise()
 
 
+@one_is_enough
 async def test_subscribing_before_the_handshake_is_unauthorized(shared_server):
     """Nothing runs before the connection is acknowledged."""
     async with opened(shared_server) as socket:
@@ -456,6 +379,7 @@ async def test_subscribing_before_the_handshake_is_unauthorized(shared_server):
         assert await socket.closed() == 4401
 
 
+@one_is_enough
 async def test_a_second_handshake_is_too_many(shared_server):
     """A connection is initialised once."""
     async with opened(shared_server) as socket:
@@ -464,6 +388,7 @@ async def test_a_second_handshake_is_too_many(shared_server):
         assert await socket.closed() == 4429
 
 
+@one_is_enough
 @pytest.mark.parametrize("operation", ["1", "i" * 5000, "ü" * 100], ids=["short", "long", "not-ascii"])
 async def test_an_id_in_use_is_not_used_again(shared_server, operation):
     """Two operations of one id would be one to the client."""
@@ -475,6 +400,7 @@ async def test_an_id_in_use_is_not_used_again(shared_server, operation):
         assert await socket.closed() == 4409
 
 
+@one_is_enough
 @pytest.mark.settings(websocket_init_timeout="1s")
 async def test_a_connection_that_says_nothing_is_closed(server):
     """Who does not begin the handshake in time is cut off; a ping is no beginning."""
@@ -484,6 +410,7 @@ async def test_a_connection_that_says_nothing_is_closed(server):
         assert await pinging.closed() == 4408
 
 
+@one_is_enough
 async def test_a_message_over_the_limit_is_too_big(shared_server):
     """A message may have 64 KiB, and not one byte more."""
     async with opened(shared_server) as socket:
@@ -495,6 +422,7 @@ async def test_a_message_over_the_limit_is_too_big(shared_server):
         assert await socket.closed() == 1009
 
 
+@one_is_enough
 async def test_a_message_in_fragments_is_one_message(shared_server):
     """A message may come in pieces, which together are bound by the limit."""
     async with opened(shared_server) as socket:
@@ -505,6 +433,7 @@ async def test_a_message_in_fragments_is_one_message(shared_server):
         assert await socket.closed() == 1009
 
 
+@one_is_enough
 @pytest.mark.parametrize("acknowledged", [False, True])
 @pytest.mark.parametrize(
     "frame",
@@ -563,6 +492,7 @@ messages = st.fixed_dictionaries(
 
 @examples(max_examples=150, suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture])
 @given(frames=st.lists(messages | json_values, min_size=1, max_size=4), acknowledged=st.booleans())
+@one_is_enough
 async def test_no_message_whatever_breaks_the_connection(shared_server, frames, acknowledged):
     """Any JSON is answered, ignored, or closes the connection with a code of the protocol; never 1006 or 1011."""
     async with opened(shared_server) as socket:

@@ -3,7 +3,6 @@
 import asyncio
 import base64
 import hashlib
-import os
 import random
 import re
 from datetime import UTC, datetime, timedelta
@@ -17,13 +16,12 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 from starlette.datastructures import Headers
 
-from directory import eventually
-from satchel.app import create_app, working
-from satchel.config import Settings
+from kept import eventually
 from satchel.errors import Code, SatchelError
 from satchel.http import content
 from satchel.http.content import ByteStream, content_disposition, download_url, failed_condition, preview_url
 from satchel.media import clean_filename
+from stacks import embedded_only, one_is_enough
 
 MIB = 1024 * 1024
 PNG = b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR\0\0\0\1\0\0\0\1\x08\2\0\0\0\x90wS\xde"
@@ -39,13 +37,10 @@ async def upload(client, name, data):
 
 
 @pytest.fixture(scope="module")
-async def reader(tmp_path_factory):
+async def reader(open_service):
     """A client of one application for all tests that only read."""
-    settings = Settings(_env_file=None, data_dir=tmp_path_factory.mktemp("reader"))
-    async with working(settings) as stack:
-        transport = httpx.ASGITransport(app=create_app(stack), raise_app_exceptions=False)
-        async with httpx.AsyncClient(transport=transport, base_url="http://127.0.0.1") as client:
-            yield client
+    async with open_service() as service:
+        yield service.client
 
 
 @pytest.fixture(scope="module")
@@ -117,6 +112,7 @@ async def test_all_bytes_arrive(reader, size):
         assert response.content == data
 
 
+@one_is_enough
 @pytest.mark.parametrize("file_id", [NO_ID, "x", "upload", "..%2f..%2fetc", "%00", "{" + NO_ID + "}", NO_ID + "0"])
 @pytest.mark.parametrize("route", ["", "/download"])
 async def test_what_does_not_exist_is_not_found(reader, file_id, route):
@@ -144,6 +140,7 @@ async def test_a_rename_keeps_the_validators(client, stack, text):
 # --- safety -----------------------------------------------------------------------------------------------------------
 
 
+@one_is_enough
 @pytest.mark.parametrize(
     ("name", "data", "shown_as"),
     [
@@ -176,6 +173,7 @@ async def test_only_what_is_safe_is_shown(reader, name, data, shown_as):
     assert download.headers["content-disposition"].startswith("attachment;")
 
 
+@one_is_enough
 @pytest.mark.parametrize(
     ("headers", "status"),
     [
@@ -358,6 +356,7 @@ def spelled(headers, file):
     return {name: pattern.sub(lambda word: words[word[0]], value) for name, value in headers.items()}
 
 
+@one_is_enough
 @pytest.mark.parametrize(("headers", "status"), CONDITIONS)
 async def test_conditions(reader, digits, headers, status):
     """Conditions are judged in the order of RFC 9110, 13.2.2; what is refused carries the validators and no body."""
@@ -369,6 +368,7 @@ async def test_conditions(reader, digits, headers, status):
     assert response.content == {200: b"01234567890123456789", 206: b"01"}.get(status, b"")
 
 
+@one_is_enough
 @pytest.mark.parametrize(("headers", "status"), [case for case in CONDITIONS if "range" not in case[0]])
 async def test_conditions_of_head(reader, digits, headers, status):
     """HEAD is judged as GET is."""
@@ -376,6 +376,7 @@ async def test_conditions_of_head(reader, digits, headers, status):
     assert response.status_code == status
 
 
+@one_is_enough
 async def test_tags_in_several_lines_are_a_list(reader, digits):
     """A field that is sent twice means the list of both."""
     tags = [("if-none-match", validators(digits)["OTHER"]), ("if-none-match", validators(digits)["ETAG"])]
@@ -456,6 +457,7 @@ def test_a_disposition_is_safe_for_any_string(name):
     assert _DISPOSITION.fullmatch(content_disposition("inline", name))
 
 
+@one_is_enough
 @pytest.mark.parametrize("name", ["отчёт.txt", "a'b.txt", "年報 (終).txt", "👍🏽.txt", "می\u200cخواهم.txt", "100%.txt"])  # noqa: RUF001
 async def test_names_survive_the_round_trip(reader, name):
     """The name that was uploaded is the name that is saved."""
@@ -470,15 +472,10 @@ async def test_names_survive_the_round_trip(reader, name):
 # --- the store --------------------------------------------------------------------------------------------------------
 
 
-def objects(directory):
-    """The files of the blob store."""
-    return [directory.path / "objects" / name for name in directory.objects()]
-
-
-async def test_lost_bytes_are_told(client, text, directory):
+async def test_lost_bytes_are_told(client, text, kept):
     """A store that lost the object is a problem document, before anything is sent."""
-    [stored] = objects(directory)
-    stored.unlink()
+    [stored] = kept.objects()
+    kept.store.remove(stored)
     for headers in ({}, {"range": "bytes=0-1"}):
         response = await client.get(text["download_url"], headers=headers)
         assert response.status_code == 502
@@ -486,10 +483,10 @@ async def test_lost_bytes_are_told(client, text, directory):
         assert "etag" not in response.headers
 
 
-async def test_what_has_no_body_needs_no_store(client, text, directory):
+async def test_what_has_no_body_needs_no_store(client, text, kept):
     """HEAD, 304, 412 and 416 are answered from the record alone."""
-    [stored] = objects(directory)
-    stored.unlink()
+    [stored] = kept.objects()
+    kept.store.remove(stored)
     url, tag = text["download_url"], validators(text)["ETAG"]
     assert (await client.head(url)).status_code == 200
     assert (await client.get(url, headers={"if-none-match": tag})).status_code == 304
@@ -497,10 +494,10 @@ async def test_what_has_no_body_needs_no_store(client, text, directory):
     assert (await client.get(url, headers={"range": "bytes=20-"})).status_code == 416
 
 
-async def test_truncated_bytes_are_told(client, text, directory):
+async def test_truncated_bytes_are_told(client, text, kept):
     """An object of another size than the record's is not served, not even the part that is there."""
-    [stored] = objects(directory)
-    os.truncate(stored, 10)
+    [stored] = kept.objects()
+    kept.store.truncate(stored, 10)
     response = await client.get(text["download_url"], headers={"range": "bytes=0-1"})
     assert response.status_code == 502
 
@@ -691,14 +688,15 @@ def reads_nothing(server):
     return not [path for path in server.open_files() if "/objects/o/" in str(path)]
 
 
+@embedded_only
 async def test_a_download_that_fails_in_the_middle_is_cut_short(server):
     """When bytes vanish in mid-download, the client gets less than was announced and so knows; the server goes on."""
     url, _ = await large_on(server)
     async with httpx.AsyncClient(timeout=60) as client:
         async with client.stream("GET", url) as response:
             assert response.headers["content-length"] == str(LARGE)
-            [stored] = objects(server.directory)
-            os.truncate(stored, 100)
+            [stored] = server.kept.objects()
+            server.kept.store.truncate(stored, 100)
             with pytest.raises(httpx.RemoteProtocolError):
                 await response.aread()
         assert (await client.get(server.url + "/healthz")).status_code == 200
@@ -706,6 +704,7 @@ async def test_a_download_that_fails_in_the_middle_is_cut_short(server):
     assert "Traceback" not in server.logged()
 
 
+@embedded_only
 async def test_a_client_that_leaves_frees_what_it_held(shared_server):
     """After a client left in the middle, the server soon holds no descriptor of the object."""
     url, _ = await large_on(shared_server)
@@ -736,6 +735,7 @@ async def test_the_real_server_serves_parts_of_one_connection(shared_server):
 # --- the contract -----------------------------------------------------------------------------------------------------
 
 
+@one_is_enough
 async def test_the_routes_are_documented(reader):
     """OpenAPI has both routes with a summary and all their answers."""
     paths = (await reader.get("/openapi.json")).json()["paths"]
@@ -746,6 +746,7 @@ async def test_the_routes_are_documented(reader):
         assert "*/*" in operation["responses"]["200"]["content"]
 
 
+@one_is_enough
 async def test_addresses_are_relative(stack, text):
     """The URLs of a record hold on any host and behind any proxy that keeps the paths."""
     record = await stack.files.get(text["id"])

@@ -8,12 +8,12 @@ from datetime import timedelta
 import httpx
 import pytest
 
-from directory import eventually
+from kept import eventually
 from raw import END, MULTIPART, chunk, connected, head_of_part
 from satchel.blobs.local import MAX_STEP as STEP
 from satchel.blobs.local import LocalBlobWriter
 from satchel.config import MIB
-from server import Server
+from stacks import embedded_only, one_is_enough
 
 quick_to_reclaim = pytest.mark.settings(
     delete_grace=timedelta(microseconds=1), sweep_interval=timedelta(milliseconds=100)
@@ -66,7 +66,7 @@ async def post_form(client, body, **headers):
 
 
 @pytest.fixture(params=["in process", "over a socket"])
-def door(request):
+def door(request, places):
     """A client of the application without a network, and one of a real server."""
     return request.getfixturevalue({"in process": "client", "over a socket": "remote"}[request.param])
 
@@ -78,12 +78,11 @@ async def remote(shared_server):
 
 
 @pytest.fixture(scope="module")
-async def strict_server(tmp_path_factory):
+async def strict_server(open_server):
     """A real server that takes small files only, and is quick to give bytes up."""
     quick = {"delete_grace": "0.001s", "sweep_interval": "0.2s"}
-    server = Server(tmp_path_factory.mktemp("strict"), max_file_size=LIMIT, log_level="debug", **quick)
-    yield await server.start()
-    await server.kill()
+    async with open_server(max_file_size=LIMIT, log_level="debug", **quick) as server:
+        yield server
 
 
 @pytest.fixture
@@ -163,6 +162,7 @@ async def test_the_declared_type_does_not_decide(client):
 # A declared hash
 
 
+@one_is_enough
 @pytest.mark.parametrize("order", ["before", "after"])
 @pytest.mark.parametrize("write", [str.lower, str.upper])
 async def test_a_declared_hash_that_matches_is_accepted(client, order, write):
@@ -190,40 +190,40 @@ async def test_a_hash_field_that_was_left_empty_declares_nothing(client):
         ("é".encode() * 64, 400, "BAD_REQUEST"),
     ],
 )
-async def test_a_declared_hash_that_does_not_match_keeps_nothing(client, directory, order, declared, status, code):
+async def test_a_declared_hash_that_does_not_match_keeps_nothing(client, kept, order, declared, status, code):
     """A wrong or malformed hash is refused, before the file or after it, and nothing of the upload is kept."""
     parts = [("hash", None, declared), ("file", "a.txt", b"data")]
     response = await post_form(client, form(*(parts if order == "before" else reversed(parts))))
     assert_problem(response, status, code)
-    await eventually(directory.is_empty)
+    await eventually(kept.is_empty)
 
 
 # Idempotency keys
 
 
-async def test_the_same_upload_sent_again_gives_the_same_file(client, directory):
+async def test_the_same_upload_sent_again_gives_the_same_file(client, kept):
     """A client that got no answer may send the upload again under its key: there is one file, and one object."""
     key = {"Idempotency-Key": "my-upload"}
     first = await uploaded(client, b"data", headers=key)
     assert await uploaded(client, b"data", headers=key) == first
-    assert directory.count("files") == 1
-    await eventually(lambda: len(directory.objects()) == 1)
+    assert kept.count("files") == 1
+    await eventually(lambda: len(kept.objects()) == 1)
 
 
-async def test_the_same_upload_sent_at_once_many_times_gives_one_file(client, directory):
+async def test_the_same_upload_sent_at_once_many_times_gives_one_file(client, kept):
     """A key holds when the same upload is under way several times."""
     files = await asyncio.gather(*(uploaded(client, b"data", headers={"Idempotency-Key": "k"}) for _ in range(10)))
-    assert len({file["id"] for file in files}) == directory.count("files") == 1
+    assert len({file["id"] for file in files}) == kept.count("files") == 1
 
 
 @pytest.mark.parametrize(("data", "filename"), [(b"other", "a.txt"), (b"data", "b.txt")])
-async def test_a_key_used_for_another_upload_is_refused(client, directory, data, filename):
+async def test_a_key_used_for_another_upload_is_refused(client, kept, data, filename):
     """A key names one name with one content; the first file stays, and nothing of the second is kept."""
     key = {"Idempotency-Key": "my-upload"}
     await uploaded(client, b"data", headers=key)
     assert_problem(await upload(client, data, filename, headers=key), 409, "IDEMPOTENCY_CONFLICT")
-    await eventually(directory.is_clean)
-    assert directory.count("files") == 1
+    await eventually(kept.is_clean)
+    assert kept.count("files") == 1
 
 
 async def test_an_upload_that_failed_does_not_use_its_key_up(client):
@@ -234,12 +234,13 @@ async def test_an_upload_that_failed_does_not_use_its_key_up(client):
     await uploaded(client, b"data", headers=key)
 
 
+@one_is_enough
 @pytest.mark.parametrize("key", ["", "k" * 256])
-async def test_a_key_that_is_empty_or_too_long_is_refused(client, directory, key):
+async def test_a_key_that_is_empty_or_too_long_is_refused(client, kept, key):
     """A key has 1 to 255 characters."""
     assert_problem(await upload(client, b"data", headers={"Idempotency-Key": key}), 400, "BAD_REQUEST", "255")
     await uploaded(client, b"data", headers={"Idempotency-Key": "k" * 255})
-    await eventually(directory.is_clean)
+    await eventually(kept.is_clean)
 
 
 # Sizes
@@ -258,7 +259,7 @@ async def test_the_size_limit_is_counted_to_the_byte(strict, strict_server, size
         await strict.delete(f"/files/{response.json()['id']}")
     else:
         assert_problem(response, 413, "FILE_TOO_LARGE", "SATCHEL_MAX_FILE_SIZE")
-    await eventually(strict_server.directory.is_empty)
+    await eventually(strict_server.kept.is_empty)
 
 
 async def test_a_length_that_is_too_short_for_the_form_is_a_broken_form(strict_server):
@@ -270,7 +271,7 @@ async def test_a_length_that_is_too_short_for_the_form_is_a_broken_form(strict_s
         answer = await raw.answer()
         assert answer.status == 400
         assert await raw.is_closed()
-    await eventually(strict_server.directory.is_empty)
+    await eventually(strict_server.kept.is_empty)
 
 
 async def test_a_length_that_is_too_long_keeps_nothing(strict_server):
@@ -279,29 +280,31 @@ async def test_a_length_that_is_too_long_keeps_nothing(strict_server):
     async with connected(strict_server) as raw:
         headers = {"Content-Type": MULTIPART, "Content-Length": str(len(body) + 100)}
         await raw.request("POST", "/files/upload", headers, body)
-        await eventually(strict_server.directory.objects)
-    await eventually(strict_server.directory.is_empty)
+        await eventually(strict_server.kept.objects)
+    await eventually(strict_server.kept.is_empty)
 
 
 # Refusals
 
 
+@one_is_enough
 @pytest.mark.parametrize("filename", ["", "/", "..", "a/", "\x01\x02", "\u202e", " . "])
-async def test_a_name_of_which_nothing_is_left_is_refused(client, directory, filename):
+async def test_a_name_of_which_nothing_is_left_is_refused(client, kept, filename):
     """A name that is empty once it is cleaned is refused."""
     assert_problem(await post_form(client, form(("file", filename, b"data"))), 400, "INVALID_FILENAME")
-    await eventually(directory.is_empty)
+    await eventually(kept.is_empty)
 
 
+@one_is_enough
 @pytest.mark.parametrize(
-    ("filename", "kept"),
+    ("filename", "cleaned"),
     [("../../etc/passwd", "passwd"), ("C:\\Users\\me\\cv.pdf", "cv.pdf"), ("a\x00b.txt", "ab.txt")],
 )
-async def test_a_name_never_reaches_the_disk(client, directory, filename, kept):
+async def test_a_name_never_reaches_the_disk(client, kept, filename, cleaned):
     """Paths in names are cut off, and objects are named by the service alone."""
     response = await post_form(client, form(("file", filename, b"data")))
-    assert response.json()["filename"] == kept
-    assert directory.objects() == {response.json()["minio_object_name"]}
+    assert response.json()["filename"] == cleaned
+    assert kept.objects() == {response.json()["minio_object_name"]}
 
 
 @pytest.mark.parametrize(
@@ -316,12 +319,13 @@ async def test_a_name_never_reaches_the_disk(client, directory, filename, kept):
         pytest.param([("File", "a", b"1")], "'File'", id="other-case"),
     ],
 )
-async def test_a_form_of_another_shape_keeps_nothing(client, directory, parts, words):
+async def test_a_form_of_another_shape_keeps_nothing(client, kept, parts, words):
     """A part too few or too many is refused by its name, and nothing is kept, not even a file that came whole."""
     assert_problem(await post_form(client, form(*parts)), 400, "BAD_MULTIPART", words)
-    await eventually(directory.is_empty)
+    await eventually(kept.is_empty)
 
 
+@one_is_enough
 async def test_a_body_that_is_no_form_is_refused(client):
     """Only multipart/form-data is an upload."""
     for content_type in ("application/json", "text/plain", "application/x-www-form-urlencoded", "multipart/mixed"):
@@ -330,13 +334,15 @@ async def test_a_body_that_is_no_form_is_refused(client):
     assert_problem(await client.post("/files/upload"), 415, "UNSUPPORTED_MEDIA_TYPE")
 
 
-async def test_a_hash_field_without_end_is_refused_while_it_comes(client, directory):
+@one_is_enough
+async def test_a_hash_field_without_end_is_refused_while_it_comes(client, kept):
     """A form field is held in memory, so it has a limit."""
     parts = form(("hash", None, b"0" * 20_000), ("file", "a", b"data"))
     assert_problem(await post_form(client, parts), 413, "PAYLOAD_TOO_LARGE", "SATCHEL_MAX_MAP_SIZE")
-    await eventually(directory.is_empty)
+    await eventually(kept.is_empty)
 
 
+@one_is_enough
 @pytest.mark.parametrize(
     ("first", "status", "code"),
     [
@@ -359,6 +365,7 @@ async def test_a_refusal_comes_before_the_body_and_the_connection_is_cut(strict_
         assert await raw.is_closed()
 
 
+@one_is_enough
 async def test_of_a_refused_body_no_more_than_the_drain_is_read(app, settings):
     """Of an endless body, 4 MiB are read after the refusal, to the chunk."""
     piece = b"x" * 65536
@@ -379,8 +386,9 @@ async def test_of_a_refused_body_no_more_than_the_drain_is_read(app, settings):
     assert taken <= int(settings.refusal_drain) + 2 * len(piece)
 
 
+@embedded_only
 @pytest.mark.parametrize("fault", [errno.ENOSPC, errno.EDQUOT])
-async def test_a_full_disk_is_said_and_leaves_nothing(client, directory, monkeypatch, fault):
+async def test_a_full_disk_is_said_and_leaves_nothing(client, kept, monkeypatch, fault):
     """An upload that finds no room answers 507, leaves nothing, and does not stop the next one."""
 
     def full(*_):
@@ -389,11 +397,12 @@ async def test_a_full_disk_is_said_and_leaves_nothing(client, directory, monkeyp
     with monkeypatch.context() as patch:
         patch.setattr(LocalBlobWriter, "_write", full)
         assert_problem(await upload(client, b"data"), 507, "INSUFFICIENT_STORAGE")
-    await eventually(directory.is_empty)
+    await eventually(kept.is_empty)
     await uploaded(client, b"data")
 
 
-async def test_a_failing_disk_is_said_without_its_details(client, directory, monkeypatch):
+@embedded_only
+async def test_a_failing_disk_is_said_without_its_details(client, kept, monkeypatch):
     """An input or output error answers 503 with a time to come back, and shows no path."""
 
     def broken(*_):
@@ -405,10 +414,10 @@ async def test_a_failing_disk_is_said_without_its_details(client, directory, mon
     assert_problem(response, 503, "STORE_UNAVAILABLE")
     assert response.headers["retry-after"].isdigit()
     assert "secret" not in response.text
-    assert directory.count("files") == 0
+    assert kept.count("files") == 0
 
 
-async def test_an_upload_whose_lease_was_taken_is_refused(client, stack, directory):
+async def test_an_upload_whose_lease_was_taken_is_refused(client, stack, kept):
     """What the sweeper has given up is never published, even if all its bytes come in after all."""
 
     async def body():
@@ -419,7 +428,7 @@ async def test_an_upload_whose_lease_was_taken_is_refused(client, stack, directo
         yield END
 
     assert_problem(await post_form(client, body()), 409, "LEASE_LOST")
-    await eventually(directory.is_empty)
+    await eventually(kept.is_empty)
 
 
 @pytest.mark.settings(upload_lease=timedelta(seconds=1))
@@ -442,12 +451,12 @@ async def test_an_upload_longer_than_its_lease_goes_through(client):
 @pytest.mark.parametrize("cut", [0, 1, 50_000, LIMIT - 1])
 async def test_a_client_that_leaves_in_the_middle_leaves_nothing(strict_server, cut):
     """Of an upload that stops half way there is no file, no row and no object."""
-    directory = strict_server.directory
+    kept = strict_server.kept
     async with connected(strict_server) as raw:
         headers = {"Content-Type": MULTIPART, "Content-Length": str(LIMIT * 2)}
         await raw.request("POST", "/files/upload", headers, head_of_part("file", "a.bin") + b"x" * cut)
-        await eventually(lambda: directory.count("uploads") == 1)
-    await eventually(directory.is_empty)
+        await eventually(lambda: kept.count("uploads") == 1)
+    await eventually(kept.is_empty)
 
 
 async def test_a_client_that_leaves_before_the_answer_has_still_uploaded_all_or_nothing(strict, strict_server):
@@ -460,24 +469,24 @@ async def test_a_client_that_leaves_before_the_answer_has_still_uploaded_all_or_
             headers = {"Content-Type": MULTIPART, "Content-Length": str(len(body))}
             await raw.request("POST", "/files/upload", headers, body)
     await eventually(lambda: strict_server.logged().count(ended) == before + 5)
-    await eventually(strict_server.directory.is_clean)
+    await eventually(strict_server.kept.is_clean)
     for file in (await strict.get("/files")).json():
         assert sha256((await strict.get(file["download_url"])).content) == file["hash"]
         await strict.delete(f"/files/{file['id']}")
-    await eventually(strict_server.directory.is_empty)
+    await eventually(strict_server.kept.is_empty)
 
 
 # Deduplication
 
 
 @quick_to_reclaim
-async def test_identical_bytes_uploaded_at_once_are_stored_once(client, stack, directory):
+async def test_identical_bytes_uploaded_at_once_are_stored_once(client, stack, kept):
     """Many files of the same bytes share one object; each keeps its name, and each is deleted alone."""
     data = random.Random(2).randbytes(100_000)
     files = await asyncio.gather(*(uploaded(client, data, f"copy {number}.bin") for number in range(30)))
     assert len({file["id"] for file in files}) == 30
     assert len({file["minio_object_name"] for file in files}) == 1
-    await eventually(lambda: directory.objects() == {files[0]["minio_object_name"]})
+    await eventually(lambda: kept.objects() == {files[0]["minio_object_name"]})
 
     *others, last = files
     for file in others:
@@ -486,11 +495,11 @@ async def test_identical_bytes_uploaded_at_once_are_stored_once(client, stack, d
     assert (await client.get(last["download_url"])).content == data
 
     await client.delete(f"/files/{last['id']}")
-    await eventually(directory.is_empty)
+    await eventually(kept.is_empty)
 
 
 @quick_to_reclaim
-async def test_a_copy_that_comes_while_the_last_file_is_deleted_keeps_its_bytes(client, directory):
+async def test_a_copy_that_comes_while_the_last_file_is_deleted_keeps_its_bytes(client, kept):
     """Uploads and deletions of the same bytes at the same time never leave a file without its bytes."""
     data = b"contended"
 
@@ -502,27 +511,29 @@ async def test_a_copy_that_comes_while_the_last_file_is_deleted_keeps_its_bytes(
 
     await asyncio.gather(*(churn(number) for number in range(6)))
     survivor = await uploaded(client, data)
-    await eventually(directory.is_clean)
+    await eventually(kept.is_clean)
     assert (await client.get(survivor["download_url"])).content == data
 
 
 @quick_to_reclaim
-async def test_after_a_sweep_the_store_holds_what_files_need_and_nothing_else(client, directory):
+@pytest.mark.settings(upload_lease=timedelta(seconds=1))
+async def test_after_a_sweep_the_store_holds_what_files_need_and_nothing_else(client, kept):
     """Duplicates, refused, cut and deleted uploads leave no object behind."""
-    kept = [await uploaded(client, b"kept %d" % number) for number in range(3)]
+    files = [await uploaded(client, b"kept %d" % number) for number in range(3)]
     await uploaded(client, b"kept 0", "again.txt")
     gone = await uploaded(client, b"gone")
     await client.delete(f"/files/{gone['id']}")
     await client.post("/files/upload", files=file_part(b"refused"), data={"hash": "0" * 64})
     await post_form(client, form(("file", "a", b"extra"), ("x", None, b"")))
     await post_form(client, form(("file", "a", b"cut"))[:-20])
-    await eventually(lambda: directory.count("garbage") == 0)
-    assert directory.objects() == {file["minio_object_name"] for file in kept}
+    await eventually(lambda: kept.count("garbage") == 0)
+    assert kept.objects() == {file["minio_object_name"] for file in files}
 
 
 # Resources
 
 
+@embedded_only
 async def test_no_byte_is_written_anywhere_but_into_the_store(shared_server):
     """While an upload runs, the server writes into its data directory alone, and uses no temporary file."""
     server = shared_server
@@ -559,6 +570,7 @@ async def test_the_size_of_an_upload_is_not_the_size_of_the_memory(shared_server
 # Requests that two servers could read differently
 
 
+@one_is_enough
 @pytest.mark.parametrize(
     "head",
     [

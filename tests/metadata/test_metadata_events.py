@@ -78,6 +78,33 @@ async def test_a_position_before_the_horizon_has_expired(metadata, helper, fails
     assert len(await metadata.events_after(positions[1], 10)) == 2
 
 
+async def test_the_horizon_never_moves_back(database_url, metadata, helper, fails):
+    """Of two sweepers that prune at once, the one that keeps more does not hide what the other one has dropped."""
+    for index in range(10):
+        await helper.upload(f"{index}")
+    positions = [event.position for event in await metadata.events_after(START, 10)]
+    begun, release = asyncio.Event(), asyncio.Event()
+
+    async def prune_slowly(connection):
+        dropped = await Metadata.prune_events.__wrapped__(metadata, connection, AGES, 1)
+        begun.set()
+        await release.wait()
+        return dropped
+
+    first = asyncio.create_task(metadata._database.writer.run(prune_slowly))
+    await begun.wait()
+    other = Metadata(database_url)
+    second = asyncio.create_task(other.prune_events(AGES, 5))
+    await asyncio.sleep(0.1)
+    release.set()
+    assert await first == 9
+    assert await second == 0
+    await other.close()
+    with fails(Code.CURSOR_EXPIRED):
+        await metadata.events_after(positions[7], 10)
+    assert len(await metadata.events_after(positions[8], 10)) == 1
+
+
 async def test_the_head_outlives_the_events(metadata, helper):
     """When all events are pruned the head stays where it was, and positions never come back."""
     await helper.upload("one")

@@ -6,7 +6,7 @@ import random
 import sqlite3
 from contextlib import closing
 from dataclasses import replace
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 
 import pytest
 from hypothesis import given
@@ -14,14 +14,27 @@ from hypothesis import strategies as st
 from sqlalchemy import event, make_url, update
 
 from satchel.errors import Code, SatchelError
-from satchel.metadata import FileFilter, FileKind, FileOrder, cursors
+from satchel.metadata import FileFilter, FileKind, FileOrder, cursors, grams, listing
 from satchel.metadata.clock import to_microseconds
-from satchel.metadata.names import natural_key
+from satchel.metadata.names import fold, natural_key
 from satchel.metadata.tables import files
 
 ALL = FileFilter()
 NONE = timedelta(0)
 every_order = pytest.mark.parametrize("order", FileOrder, ids=lambda order: order.name)
+
+# How a page is found: at once, because all files lie within a stretch; by gathering what a filter lets through; or by
+# walking on, because all filters let too many through.
+WAYS = {"stretch": {}, "gather": {"STRETCH": 0}, "walk": {"STRETCH": 0, "FEW": 0, "LONG_STRETCH": 3}}
+every_way = pytest.mark.parametrize("way", WAYS, indirect=True)
+
+
+@pytest.fixture
+def way(request, monkeypatch):
+    """Make few files behave as a million would."""
+    for name, value in WAYS[request.param].items():
+        monkeypatch.setattr(listing, name, value)
+
 
 KEYS = {
     "UPLOAD_DATE": lambda record: (record.upload_date, record.id),
@@ -139,7 +152,8 @@ async def test_search_finds_a_substring_in_any_script(metadata, helper, term, fo
     assert await metadata.count_files(FileFilter(search=term)) == len(found)
 
 
-async def test_filters_narrow_a_listing(metadata, helper):
+@every_way
+async def test_filters_narrow_a_listing(metadata, helper, way):
     """Each filter by itself, and all of them together."""
     image = {"kind": FileKind.IMAGE, "content_type": "image/png"}
     small = await helper.upload("1", "small.png", **image)
@@ -188,13 +202,17 @@ async def test_filters_narrow_a_listing(metadata, helper):
         assert await metadata.count_files(where) == len(records)
 
 
+@every_way
 @every_order
-async def test_filtered_pages_give_each_file_once(metadata, helper, order):
+async def test_filtered_pages_give_each_file_once(metadata, helper, order, way):
     """Paging works the same behind a filter."""
     records = await many(helper)
     where = FileFilter(search="MG1", kind=FileKind.TEXT, min_size=2)
     listed = [record async for page in pages(metadata, 4, where, order) for record in page.records]
     assert listed == arranged([r for r in records if "img1" in r.filename and r.size >= 2], order)
+    where = FileFilter(sha256=records[0].sha256)
+    listed = [record async for page in pages(metadata, 1, where, order) for record in page.records]
+    assert listed == arranged([r for r in records if r.sha256 == records[0].sha256], order)
 
 
 @pytest.mark.parametrize("text", ["nul\0", "half a pair \ud800"])
@@ -294,67 +312,192 @@ def test_cursors_hold_their_values(values):
     assert set(cursor) <= set("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_")
 
 
+# The way to a page
+
+
 @pytest.fixture
-def plan(metadata, database_url):
-    """How SQLite runs a listing: the lines of its query plan."""
-    engine = metadata._database.reader._engine.sync_engine
+def statements(metadata):
+    """The statements that are run to read, each with its parameters."""
+    engine, seen = metadata._database.reader._engine.sync_engine, []
 
-    async def explain(*arguments):
-        seen = []
-
-        def note(_connection, _cursor, statement, parameters, _context, _many):
+    def note(_connection, _cursor, statement, parameters, _context, _many):
+        if statement.startswith(("SELECT", "WITH")):
             seen.append((statement, parameters))
 
-        event.listen(engine, "before_cursor_execute", note)
+    event.listen(engine, "before_cursor_execute", note)
+    yield seen
+    event.remove(engine, "before_cursor_execute", note)
+
+
+@pytest.fixture
+def plan(metadata, statements, database_url):
+    """How SQLite finds the files of a page, in as many statements as it takes: lines of query plans."""
+
+    async def explain(*arguments):
+        statements.clear()
         await metadata.list_files(*arguments)
-        event.remove(engine, "before_cursor_execute", note)
-        [(statement, parameters)] = [(s, p) for s, p in seen if s.startswith("SELECT")]
         with closing(sqlite3.connect(make_url(database_url).database)) as connection:
-            return [row[3] for row in connection.execute(f"EXPLAIN QUERY PLAN {statement}", parameters)]
+            return [row[3] for s, p in statements for row in connection.execute(f"EXPLAIN QUERY PLAN {s}", p)]
 
     return explain
 
 
+on_sqlite = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+
+COLUMNS = {"UPLOAD_DATE": "upload_date", "FILENAME": "sort_key", "SIZE": "size"}
+FILTERS = {
+    "all": ALL,
+    "search": FileFilter(search="x"),
+    "kind": FileFilter(kind=FileKind.IMAGE),
+    "kind+search": FileFilter(kind=FileKind.IMAGE, search="x"),
+    "type": FileFilter(content_type="a/b"),
+    "size": FileFilter(min_size=1, max_size=9),
+    "kind+size": FileFilter(kind=FileKind.IMAGE, min_size=1, max_size=9),
+    "date": FileFilter(
+        uploaded_after=datetime(2020, 1, 1, tzinfo=UTC), uploaded_before=datetime(2030, 1, 1, tzinfo=UTC)
+    ),
+}
+
+
+@on_sqlite
 @every_order
-@pytest.mark.parametrize(
-    "where",
-    [
-        ALL,
-        FileFilter(search="x"),
-        FileFilter(kind=FileKind.IMAGE),
-        FileFilter(kind=FileKind.IMAGE, search="x"),
-    ],
-    ids=["all", "search", "kind", "kind+search"],
-)
-async def test_every_order_has_its_index(metadata, helper, plan, order, where):
-    """Every page of every order, alone or of one kind, is read from an index: nothing is sorted, at any depth."""
+@pytest.mark.parametrize("name", FILTERS)
+async def test_every_order_is_walked_along_its_index(metadata, helper, plan, order, name):
+    """A page of any order begins in an index at its cursor, and reads no row before it is known to be on the page."""
     record = await helper.upload()
     key, _, _ = order.name.rpartition("_")
     place = {"UPLOAD_DATE": to_microseconds(record.upload_date), "FILENAME": "a", "SIZE": 5}[key]
+    group = {"kind": "kind_", "type": "content_type_"}.get(name.partition("+")[0], "")
     for after in (None, cursors.pack(order.value, place, str(record.id))):
-        steps = await plan(50, after, where, order)
-        column = {"UPLOAD_DATE": "upload_date", "FILENAME": "sort_key", "SIZE": "size"}[key]
-        prefix = "kind_" if where.kind else ""
-        assert f"files_{prefix}{column}_id_idx" in steps[0]
-        assert not any("TEMP B-TREE" in step for step in steps)
+        steps = await plan(50, after, FILTERS[name], order)
+        first = next(step for step in steps if " files " in step)
+        assert f"USING COVERING INDEX files_{group}{COLUMNS[key]}_id_" in first
         if after:
-            assert "SEARCH" in steps[0]
-            assert f"({column},id)" in steps[0]
+            assert f"({COLUMNS[key]},id)" in first
+            assert "SEARCH" in first
+        assert not any(step.startswith("SCAN files") and "COVERING" not in step for step in steps)
 
 
-@pytest.mark.parametrize("kind", [None, FileKind.IMAGE])
-@pytest.mark.parametrize("order", [FileOrder.SIZE_ASC, FileOrder.SIZE_DESC], ids=lambda o: o.name)
-async def test_a_deep_page_starts_at_its_cursor(plan, order, kind):
-    """A range on the column of the order does not make a later page read the earlier ones again."""
-    where = FileFilter(kind=kind, min_size=1, max_size=9)
-    steps = await plan(50, cursors.pack(order.value, 5, ID), where, order)
-    assert "(size,id)" in steps[0]
-    assert not any("TEMP B-TREE" in step for step in steps)
+@on_sqlite
+@every_order
+async def test_copies_of_a_file_have_an_index(metadata, helper, plan, order):
+    """The files of one hash are found through their blob, or through its size."""
+    record = await helper.upload()
+    steps = await plan(50, None, FileFilter(sha256=record.sha256), order)
+    first = next(step for step in steps if " files " in step)
+    key, _, _ = order.name.rpartition("_")
+    assert ("(size=?)" if key == "SIZE" else f"files_blob_id_{COLUMNS[key]}_id_idx (blob_id=?)") in first
 
 
-@pytest.mark.parametrize("where", [FileFilter(content_type="a/b"), FileFilter(sha256="0" * 64)], ids=["type", "hash"])
-@pytest.mark.parametrize("order", [FileOrder.UPLOAD_DATE_DESC, FileOrder.UPLOAD_DATE_ASC], ids=lambda o: o.name)
-async def test_the_other_filters_have_an_index_by_date(plan, where, order):
-    """Content type and hash are read in the default order without sorting."""
-    steps = await plan(50, None, where, order)
-    assert not any("TEMP B-TREE" in step or step.startswith("SCAN files") for step in steps)
+async def test_what_is_common_is_found_at_once(metadata, helper, statements, monkeypatch):
+    """Where the first stretch of the order fills the page, nothing else is asked."""
+    monkeypatch.setattr(listing, "STRETCH", 20)
+    await many(helper)
+    statements.clear()
+    page = await metadata.list_files(5, None, FileFilter(search="img"), FileOrder.FILENAME_ASC)
+    assert (len(page.records), len(statements)) == (5, 1)
+
+
+async def test_a_listing_within_a_stretch_is_over_with_it(metadata, helper, statements):
+    """No index is searched for more files than there are."""
+    await many(helper)
+    statements.clear()
+    assert (await metadata.list_files(5, None, FileFilter(search="nothing"), FileOrder.SIZE_ASC)).records == []
+    assert not any("gram" in statement for statement, _ in statements)
+
+
+# The index behind the search
+
+LETTERS = [
+    "a",
+    "b",
+    "ab",
+    "abc",
+    "1",
+    " ",
+    ".",
+    "%",
+    "_",
+    "\\",
+    "/",
+    "'",
+    '"',
+    "*",
+    ":",
+    "&",
+    "(",
+    "京",
+    "東",
+    "タ",
+    "é",
+    "e\u0301",
+]
+LETTERS += ["ж", "🎒", "ß", "İ", "\u0301", "\x01", "\U0010ffff", "ﷺ", "AND", "NOT"]
+
+
+def scribble(randomness, longest):
+    return "".join(randomness.choices(LETTERS, k=randomness.randint(1, longest)))
+
+
+@every_way
+async def test_search_finds_what_a_plain_comparison_finds(metadata, helper, way):
+    """Any term of any letters and length finds the names that hold it, whichever index it goes through."""
+    randomness = random.Random(5)
+    names = [scribble(randomness, 12) for _ in range(120)]
+    await helper.publish(*[await helper.prepare("x", name) for name in names])
+    terms = {*LETTERS, *(scribble(randomness, 4) for _ in range(60))}
+    for name in names[:60]:
+        start = randomness.randrange(len(name))
+        terms.add(name[start : start + randomness.randint(1, 9)])
+    for term in terms:
+        where, expected = FileFilter(search=term), sorted(name for name in names if fold(term) in fold(name))
+        page = await metadata.list_files(200, None, where, FileOrder.FILENAME_ASC)
+        assert sorted(record.filename for record in page.records) == expected, term
+        assert await metadata.count_files(where) == len(expected)
+
+
+@every_way
+async def test_search_goes_by_the_present_names(metadata, helper, way):
+    """Renaming and deleting are seen by the search, of the same name twice too."""
+    first, twin, other = [await helper.upload(name, 'it\'s "old".txt') for name in ("1", "2", "3")]
+    await metadata.rename_file(first.id, "new %.txt")
+    await metadata.delete_files([other.id, other.id], NONE)
+
+    async def found(term):
+        page = await metadata.list_files(9, None, FileFilter(search=term), FileOrder.UPLOAD_DATE_ASC)
+        return [record.id for record in page.records]
+
+    assert await found('s "old') == await found("d") == [twin.id]
+    assert await found("new %") == await found("%") == [first.id]
+    await metadata.rename_file(twin.id, "new %.txt")
+    assert await found('s "old') == []
+    assert await found("new") == [first.id, twin.id]
+    await metadata.delete_files([first.id, twin.id], NONE)
+    assert await found("new") == await found("n") == []
+
+
+@given(st.text(), st.text(), st.text(min_size=1))
+def test_a_name_that_holds_a_term_has_its_grams(before, after, term):
+    """The index may find too much, but misses nothing."""
+    name = f"{before}{term}{after}\x01\x01"
+    grams_of_name = {name[place : place + 3] for place in range(len(name) - 2)}
+    wanted = grams._grams(term)
+    if len(term) < grams.SIZE:
+        assert wanted == [term]
+        assert any(gram.startswith(term) for gram in grams_of_name)
+    else:
+        assert set(wanted) <= grams_of_name
+        assert 1 <= len(wanted) <= grams.MAX_GRAMS
+        assert {len(gram) for gram in wanted} == {grams.SIZE}
+
+
+@pytest.mark.parametrize("letters", ["ﷺ", "㌀㌄㌖㌠㌧㌫㌶㍇㌻㍍", "ﷺ㌀㍍", "é̂", "ẛ̣", "😀", "W", "1"], ids=ascii)
+async def test_names_of_any_length_have_a_place_in_every_index(metadata, helper, letters):
+    """The letters that fold to the most take no more room than an index has."""
+    size = len(letters[0].encode())
+    randomness = random.Random(1)
+    name = "".join(randomness.choices(letters, k=255 // size))
+    record = await helper.upload(filename=name)
+    for order in FileOrder:
+        page = await metadata.list_files(1, None, FileFilter(search=name), order)
+        assert list(page.records) == [record]

@@ -241,6 +241,10 @@ async def test_a_key_is_text(helper, fails, key):
         await helper.publish(await helper.prepare(idempotency_key=key))
 
 
+# More of COMMIT on PostgreSQL: test_metadata_postgresql.py
+on_sqlite = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+
+
 def break_commit(metadata: Metadata, *, after: bool, times: int = 1) -> None:
     """Let the next commits of the writer fail, either before or after they take place."""
     dialect = metadata._database.writer._engine.sync_engine.dialect
@@ -259,6 +263,7 @@ def break_commit(metadata: Metadata, *, after: bool, times: int = 1) -> None:
     dialect.do_commit = failing
 
 
+@on_sqlite
 async def test_a_commit_that_took_place_is_a_success(metadata, helper):
     """When COMMIT fails but the files are there, the client is told of the files."""
     upload = await helper.prepare()
@@ -268,6 +273,7 @@ async def test_a_commit_that_took_place_is_a_success(metadata, helper):
     assert await helper.count(files, uploads, events) == (1, 0, 1)
 
 
+@on_sqlite
 async def test_a_commit_that_did_not_take_place_is_a_failure(metadata, helper, fails):
     """When COMMIT fails and the files are not there, nothing has changed and the upload can be published again."""
     upload = await helper.prepare()

@@ -57,6 +57,13 @@ async def test_abandoned_upload_is_garbage_at_once(metadata):
     assert await metadata.claim_garbage(10, MINUTE) == ["abandoned"]
 
 
+async def test_abandoned_upload_may_be_garbage_later(metadata):
+    """A grace gives a store that hung the time to finish what it was sent."""
+    await metadata.abandon_upload(await metadata.begin_upload("later", MINUTE), MINUTE)
+    await metadata.abandon_upload(await metadata.begin_upload("now", MINUTE))
+    assert await metadata.claim_garbage(10, MINUTE) == ["now"]
+
+
 async def test_a_claim_keeps_other_sweepers_away(metadata):
     """Claimed garbage comes up again only when the claim has run out, and never once it is forgotten."""
     await metadata.abandon_upload(await metadata.begin_upload("object", MINUTE))

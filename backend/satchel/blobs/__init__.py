@@ -5,7 +5,13 @@ import uuid
 from collections.abc import AsyncIterator
 from typing import Protocol
 
+import structlog
+
+from satchel.errors import Code, SatchelError
+
 OBJECT_NAME = re.compile(r"o/[0-9a-f]{2}/[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
+
+log = structlog.get_logger(__name__)
 
 
 def new_object_name() -> str:
@@ -14,11 +20,25 @@ def new_object_name() -> str:
     return f"o/{name[:2]}/{name}"
 
 
+def checked(name: str) -> str:
+    """Names come from `new_object_name` by way of the database; anything else must not reach a store."""
+    if not OBJECT_NAME.fullmatch(name):
+        raise ValueError(f"not an object name: {name!r}")
+    return name
+
+
+def damaged(name: str, what: str) -> SatchelError:
+    """STORE_INTEGRITY for an object that is not as it should be; `what` was found is for the log alone."""
+    log.error("object damaged", object_name=name, found=what)
+    return SatchelError(Code.STORE_INTEGRITY, "The stored bytes of this file are missing or damaged.")
+
+
 class BlobWriter(Protocol):
     """One object being written. End it with `commit` or `abort`, exactly once, when no write is under way."""
 
-    parallel: int
-    """How many writes may be under way at once; they begin in the order of their bytes."""
+    @property
+    def parallel(self) -> int:
+        """How many writes may be under way at once; they begin in the order of their bytes."""
 
     def step(self, share: int) -> int:
         """How many bytes the next write should have, if there are as many, where memory allows for `share`."""
@@ -26,7 +46,8 @@ class BlobWriter(Protocol):
     async def write(self, data: memoryview) -> None:
         """Append the bytes; their memory is the caller's again when this returns. Only the last may be short.
 
-        Raises INSUFFICIENT_STORAGE or STORE_UNAVAILABLE; the writer can then only be aborted.
+        Raises INSUFFICIENT_STORAGE, STORE_UNAVAILABLE, or FILE_TOO_LARGE where the store has a limit of its own; the
+        writer can then only be aborted.
         """
 
     async def commit(self) -> None:
@@ -56,7 +77,7 @@ class BlobStore(Protocol):
     """Where bytes live. All methods may raise STORE_UNAVAILABLE."""
 
     async def open(self) -> None:
-        """Make the store ready for use; called once."""
+        """Make the store ready for use; called once. Raises CannotStart where a setting is in the way."""
 
     async def close(self) -> None:
         """Release what `open` took."""
@@ -73,5 +94,11 @@ class BlobStore(Protocol):
         Raises STORE_INTEGRITY where the object is missing or not of `size` bytes.
         """
 
+    async def link(self, name: str, content_type: str, disposition: str) -> str | None:
+        """An address from which a client gets the object without us, for a while; None where there is none.
+
+        The object is not looked for. It comes with these values of Content-Type and Content-Disposition.
+        """
+
     async def delete(self, name: str) -> None:
-        """Remove an object durably; one that is missing is fine."""
+        """Remove an object durably, also one that is still written or was given up; one that is missing is fine."""

@@ -12,7 +12,7 @@ from typing import ParamSpec, Self, TypeVar
 
 import structlog
 
-from satchel.blobs import OBJECT_NAME
+from satchel.blobs import checked, damaged
 from satchel.errors import Code, SatchelError
 from satchel.threads import run_in
 
@@ -99,16 +99,20 @@ class LocalBlobStore:
             try:
                 fd = await self._open_object(name, flags)
             except FileNotFoundError:
-                raise _damaged(name, "missing") from None
+                raise damaged(name, "missing") from None
         if (found := os.fstat(fd).st_size) != size:
             os.close(fd)
-            raise _damaged(name, f"{found} bytes, not {size}")
+            raise damaged(name, f"{found} bytes, not {size}")
         return LocalBlobReader(self, name, fd, start, start + length)
+
+    async def link(self, name: str, content_type: str, disposition: str) -> str | None:  # noqa: ARG002
+        """None: only this server reaches the directory."""
+        return None
 
     async def delete(self, name: str) -> None:
         """Unlink the object and make that durable; the blocks are freed when the last reader closes."""
         with _translated():
-            await self.run(self._delete, _checked(name))
+            await self.run(self._delete, checked(name))
 
     def _delete(self, name: str) -> None:
         with suppress(FileNotFoundError):
@@ -122,7 +126,7 @@ class LocalBlobStore:
     async def _open_object(self, name: str, flags: int) -> int:
         opened: list[int] = []
         try:
-            await self.run(lambda: opened.append(os.open(_checked(name), flags, 0o600, dir_fd=self._dirfd)))
+            await self.run(lambda: opened.append(os.open(checked(name), flags, 0o600, dir_fd=self._dirfd)))
         except asyncio.CancelledError:
             for fd in opened:
                 os.close(fd)
@@ -155,7 +159,7 @@ class LocalBlobReader:
                 os.pread, self.file, min(READ_CHUNK, self.stop - self.position), self.position
             )
         if not chunk:
-            raise _damaged(self._name, f"ends at {self.position}")
+            raise damaged(self._name, f"ends at {self.position}")
         self.position += len(chunk)
         return chunk
 
@@ -233,18 +237,6 @@ class LocalBlobWriter:
             os.close(fd)
         with suppress(SatchelError):
             await self._store.delete(self._name)
-
-
-def _checked(name: str) -> str:
-    """Names come from `new_object_name` by way of the database; anything else must not reach the file system."""
-    if not OBJECT_NAME.fullmatch(name):
-        raise ValueError(f"not an object name: {name!r}")
-    return name
-
-
-def _damaged(name: str, what: str) -> SatchelError:
-    log.error("object damaged", object_name=name, found=what)
-    return SatchelError(Code.STORE_INTEGRITY, "The stored bytes of this file are missing or damaged.")
 
 
 def _fsync_directory(path: str, dir_fd: int | None = None) -> None:

@@ -18,18 +18,26 @@ from satchel.metadata import Event, Metadata, Position
 
 PAGE = 500
 POLL_SECONDS = 1.0
+SHORT_POLL_SECONDS = 0.01
+"""How soon to look again where an event is committed that a running transaction holds back; doubles with each look."""
 
 log = structlog.get_logger(__name__)
 
 
 class Wakeup(Protocol):
-    """Tells the tail reader that there may be something new."""
+    """Tells the tail readers of all processes on one database that there may be something new."""
+
+    async def open(self) -> None:
+        """Begin to hear of others. Raises CannotStart."""
+
+    async def close(self) -> None:
+        """Stop; harmless where nothing was opened."""
 
     def notify(self) -> None:
         """Something was committed. Returns at once, and may be called from any task of the event loop."""
 
     async def wait(self) -> None:
-        """Return after a `notify` that came since the last `wait` ended."""
+        """Return after a `notify`, anywhere, that came since the last `wait` ended; sometimes without one."""
 
 
 class EventLog:
@@ -45,8 +53,13 @@ class EventLog:
         self._tail: asyncio.Task[None] | None = None
 
     async def open(self) -> None:
-        """Start to follow the table from its end."""
-        self._ring_start = self._last = await self._metadata.event_head()
+        """Start to follow the table from its end. Raises CannotStart."""
+        await self._wakeup.open()
+        try:
+            self._ring_start = self._last = await self._metadata.event_head()
+        except BaseException:
+            await self._wakeup.close()
+            raise
         self._tail = asyncio.create_task(self._follow_table())
 
     async def close(self) -> None:
@@ -55,6 +68,7 @@ class EventLog:
             self._tail.cancel()
             with suppress(asyncio.CancelledError):
                 await self._tail
+        await self._wakeup.close()
 
     def notify(self) -> None:
         """Something was committed."""
@@ -96,9 +110,16 @@ class EventLog:
         return self._ring[bisect_right(self._ring, position, key=lambda event: event.position) :]
 
     async def _follow_table(self) -> None:
+        patience = SHORT_POLL_SECONDS
         while True:
             try:
                 events = await self._metadata.events_after(self._last, PAGE)
+                if events:
+                    self._extend(events)
+                    patience = SHORT_POLL_SECONDS
+                if len(events) == PAGE:
+                    continue
+                held_back = await self._metadata.events_pending(self._last)
             except SatchelError as error:
                 if error.code is Code.CURSOR_EXPIRED:
                     await self._start_over()
@@ -110,12 +131,10 @@ class EventLog:
                 log.exception("event log not readable")
                 await asyncio.sleep(POLL_SECONDS)
                 continue
-            if events:
-                self._extend(events)
-            if len(events) < PAGE:
-                with suppress(TimeoutError):
-                    async with asyncio.timeout(POLL_SECONDS):
-                        await self._wakeup.wait()
+            patience = min(2 * patience, POLL_SECONDS) if held_back else SHORT_POLL_SECONDS
+            with suppress(TimeoutError):
+                async with asyncio.timeout(patience if held_back else POLL_SECONDS):
+                    await self._wakeup.wait()
 
     async def _start_over(self) -> None:
         """Fell behind what is kept: subscribers go on from the table, which tells each of them what it has lost."""

@@ -9,6 +9,12 @@ class MemoryWakeup:
     def __init__(self) -> None:
         self._event = asyncio.Event()
 
+    async def open(self) -> None:
+        """Nothing to open."""
+
+    async def close(self) -> None:
+        """Nothing to close."""
+
     def notify(self) -> None:
         """Wake the tail reader."""
         self._event.set()

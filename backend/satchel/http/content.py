@@ -63,11 +63,12 @@ def download_url(record: FileRecord) -> str:
 router = APIRouter(tags=["files"])
 
 
-def _described(whole: str) -> dict[int | str, dict[str, Any]]:
+def _described(whole: str, *, redirects: bool = False) -> dict[int | str, dict[str, Any]]:
     binary = {"*/*": {"schema": {"type": "string", "format": "binary"}}}
     return {
         200: {"description": whole, "content": binary},
         206: {"description": "The part that `Range` asks for.", "content": binary},
+        **({307: {"description": "The bytes are at the store (`SATCHEL_DOWNLOADS=redirect`)."}} if redirects else {}),
         304: {"description": "The client's copy is current (`If-None-Match`, `If-Modified-Since`)."},
         403: {"description": "A page wants to run the file, or another site to frame it."},
         404: {"description": "There is no such file."},
@@ -95,7 +96,7 @@ async def preview_file(request: Request, file_id: str) -> Response:
 @router.get(
     "/files/{file_id}/download",
     response_class=Response,
-    responses=_described("The bytes, as an attachment under the file's name."),
+    responses=_described("The bytes, as an attachment under the file's name.", redirects=True),
 )
 async def download_file(request: Request, file_id: str) -> Response:
     """Download a file, or a part of it."""
@@ -117,20 +118,26 @@ async def _answer(request: Request, files: FileService, record: FileRecord, show
     if refusal := failed_condition(request.headers, etag, modified):
         return Response(status_code=refusal, headers=headers)
 
+    disposition = content_disposition("inline" if shown_as else "attachment", record.filename)
+    # Never what is shown on a page: the store's answer would not have the headers that keep hostile files harmless. And
+    # not HEAD: a link is signed for one method.
+    if shown_as is None and request.method == "GET" and (link := await files.link(record, disposition)):
+        return Response(status_code=307, headers={**_SAFETY, "Location": link, "Cache-Control": "no-store"})
+
     part = _requested_part(request, etag, modified, record.size)
     if part is Outcome.UNSATISFIABLE:
         return Response(status_code=416, headers={**headers, "Content-Range": f"bytes */{record.size}"})
     start, stop = part if isinstance(part, Part) else (0, record.size)
     headers["Content-Type"] = shown_as or record.content_type
-    headers["Content-Disposition"] = content_disposition("inline" if shown_as else "attachment", record.filename)
+    headers["Content-Disposition"] = disposition
     headers["Content-Length"] = str(stop - start)
     headers["Repr-Digest"] = f"sha-256=:{b64encode(bytes.fromhex(record.sha256)).decode()}:"  # RFC 9530
     if request.method == "HEAD":
         return Response(headers=headers)
     blob = await files.read(record, start, stop - start)
-    if part is Outcome.WHOLE:
-        return ByteStream(blob, 200, headers)
-    return ByteStream(blob, 206, {**headers, "Content-Range": f"bytes {start}-{stop - 1}/{record.size}"})
+    if part is not Outcome.WHOLE:
+        headers["Content-Range"] = f"bytes {start}-{stop - 1}/{record.size}"
+    return ByteStream(blob, 200 if part is Outcome.WHOLE else 206, headers)
 
 
 def _misused(headers: Headers) -> bool:

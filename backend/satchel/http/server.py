@@ -34,16 +34,7 @@ class Server(uvicorn.Server):
             timeout_graceful_shutdown=int(settings.shutdown_timeout.total_seconds()),
         )
         super().__init__(config)
-        self._data_dir = settings.data_dir.resolve()
-
-    async def serve(self, sockets: list[socket.socket] | None = None) -> None:
-        """Serve until a signal.
-
-        Raises:
-            OSError: the address cannot be listened on.
-        """
-        # uvicorn would bind by itself, but on a failure it logs and exits.
-        await super().serve(sockets or [_listening(self.config.host, self.config.port)])
+        self._places = settings.places
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         """Listen, and say so."""
@@ -51,10 +42,15 @@ class Server(uvicorn.Server):
         if self.started:
             host, port = self.servers[0].sockets[0].getsockname()[:2]
             host = f"[{host}]" if ":" in host else host
-            print(f"Satchel {satchel.__version__} at http://{host}:{port} (data in {self._data_dir})", flush=True)  # noqa: T201
+            print(f"Satchel {satchel.__version__} at http://{host}:{port} (data in {self._places})", flush=True)  # noqa: T201
 
 
-def _listening(host: str, port: int) -> socket.socket:
+def listening(host: str, port: int) -> socket.socket:
+    """A socket that listens. uvicorn would make one by itself, but on a failure it logs and exits.
+
+    Raises:
+        OSError: the address cannot be listened on.
+    """
     try:
         return socket.create_server((host, port), family=socket.AF_INET6 if ":" in host else socket.AF_INET)
     except OSError as error:

@@ -1,4 +1,4 @@
-"""Time as the database keeps it: the only clock that all instances share."""
+"""Time and order as the database keeps them: the only clock that all instances share."""
 
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -74,9 +74,10 @@ class now(FunctionElement[datetime]):  # noqa: N801 - it reads as the SQL functi
         super().__init__(literal(offset, Duration()))
 
 
-@compiles(now)
-def _standard(element: now, compiler: SQLCompiler, **kw: Any) -> str:
-    return f"(CURRENT_TIMESTAMP + {compiler.process(element.clauses, **kw)})"
+@compiles(now, "postgresql")
+def _postgresql(element: now, compiler: SQLCompiler, **kw: Any) -> str:
+    # CURRENT_TIMESTAMP would be that of the transaction's begin, before it waited for locks.
+    return f"(statement_timestamp() + {compiler.process(element.clauses, **kw)})"
 
 
 @compiles(now, "sqlite")
@@ -85,3 +86,55 @@ def _sqlite(element: now, compiler: SQLCompiler, **kw: Any) -> str:
     # milliseconds; both calls see the same tick, because 'now' stands still within a statement.
     seconds, millis = "CAST(strftime('%s', 'now') AS INTEGER)", "CAST(substr(strftime('%f', 'now'), 4) AS INTEGER)"
     return f"({seconds} * 1000000 + {millis} * 1000 + {compiler.process(element.clauses, **kw)})"
+
+
+class current_transaction(FunctionElement[int]):  # noqa: N801
+    """The number of the transaction that asks; 0 where transactions come one after the other."""
+
+    type = BigInteger()
+    name = "current_transaction"
+    inherit_cache = True
+
+
+class oldest_running_transaction(FunctionElement[int]):  # noqa: N801
+    """The number below which every transaction has ended, as the asking one's snapshot shows them.
+
+    What is committed under a number below it has been seen by now, or never will be: nothing comes in between any more.
+    """
+
+    type = BigInteger()
+    name = "oldest_running_transaction"
+    inherit_cache = True
+
+
+class next_transaction(FunctionElement[int]):  # noqa: N801
+    """The number above those of all transactions that have begun; only where they are numbered."""
+
+    type = BigInteger()
+    name = "next_transaction"
+    inherit_cache = True
+
+
+@compiles(current_transaction, "postgresql")
+def _current(_element: current_transaction, _compiler: SQLCompiler, **_kw: Any) -> str:
+    return "pg_current_xact_id()::text::bigint"
+
+
+@compiles(current_transaction, "sqlite")
+def _always_zero(_element: current_transaction, _compiler: SQLCompiler, **_kw: Any) -> str:
+    return "0"
+
+
+@compiles(oldest_running_transaction, "postgresql")
+def _oldest(_element: oldest_running_transaction, _compiler: SQLCompiler, **_kw: Any) -> str:
+    return "pg_snapshot_xmin(pg_current_snapshot())::text::bigint"
+
+
+@compiles(next_transaction, "postgresql")
+def _next(_element: next_transaction, _compiler: SQLCompiler, **_kw: Any) -> str:
+    return "pg_snapshot_xmax(pg_current_snapshot())::text::bigint"
+
+
+@compiles(oldest_running_transaction, "sqlite")
+def _above_zero(_element: oldest_running_transaction, _compiler: SQLCompiler, **_kw: Any) -> str:
+    return "1"

@@ -1,7 +1,7 @@
 """All SQL of Satchel: one class, with the same statements for every database."""
 
 import hashlib
-import re
+import secrets
 from collections.abc import Awaitable, Callable, Collection, Coroutine, Iterable, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
@@ -12,15 +12,12 @@ from uuid import UUID
 import structlog
 from sqlalchemy import (
     BigInteger,
-    Column,
     ColumnElement,
     Row,
-    Select,
     Table,
     Tuple,
     delete,
     exists,
-    false,
     func,
     insert,
     literal,
@@ -35,10 +32,9 @@ from uuid_utils.compat import uuid7
 
 from satchel.errors import Code, SatchelError, not_found
 
-from . import cursors
-from .clock import from_microseconds, now, to_microseconds
+from . import cursors, grams, listing
+from .clock import from_microseconds, next_transaction, now, oldest_running_transaction, to_microseconds
 from .engine import open_database
-from .migrations import upgrade
 from .names import fold, natural_key
 from .records import (
     Event,
@@ -54,6 +50,7 @@ from .records import (
     Published,
     StorageUsage,
 )
+from .rows import FILES, select_files, storable, to_record
 from .tables import blobs, event_log, events, files, garbage, idempotency_keys, uploads
 
 P = ParamSpec("P")
@@ -63,11 +60,6 @@ _Public = Callable[Concatenate["Metadata", P], Coroutine[Any, Any, T]]
 _Row = Row[*tuple[Any, ...]]
 
 log = structlog.get_logger(__name__)
-
-_NOT_STORABLE = re.compile("[\0\ud800-\udfff]")
-
-MAX_TERM = 4096
-"""Characters of a folded search term. No filename of 255 bytes folds to as many, and LIKE has a limit of its own."""
 
 
 def _reads(method: _Method[P, T]) -> _Public[P, T]:
@@ -99,19 +91,24 @@ class Metadata:
     INSUFFICIENT_STORAGE. Dates must be aware.
     """
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, connections: int = 10) -> None:
         """Prepare for the database of a URL, such as `sqlite:////var/lib/satchel/satchel.db`.
+
+        `connections` is how many are opened at most, where the database is a server.
 
         Raises ValueError where the URL names no database that can be used.
         """
-        self._database = open_database(url)
+        self._database = open_database(url, connections)
         self._log_id = ""
 
     async def open(self) -> None:
-        """Connect and bring the tables up to date. The directory of a SQLite file must exist."""
+        """Connect and bring the tables up to date. The directory of a SQLite file must exist.
+
+        Raises CannotStart where there is no such database, it does not let us in, or a newer version has been at it.
+        """
         try:
-            await self._database.writer.run(lambda c: c.run_sync(upgrade))
-            await self._database.reserve_room()
+            await self._database.open()
+            await self._disown_foreign_log()
             self._log_id = await self._read_log_id()
         except BaseException:
             await self.close()
@@ -148,10 +145,10 @@ class Metadata:
         return set((await c.scalars(renewal.returning(uploads.c.id))).all())
 
     @_writes
-    async def abandon_upload(self, c: AsyncConnection, upload_id: UUID) -> None:
-        """End an upload and make its object garbage at once. An upload that is gone already is fine."""
+    async def abandon_upload(self, c: AsyncConnection, upload_id: UUID, grace: timedelta = timedelta(0)) -> None:
+        """End an upload and make its object garbage, due after the grace. One that is gone already is fine."""
         ended = delete(uploads).where(uploads.c.id == upload_id).returning(uploads.c.object_name)
-        await _discard(c, (await c.scalars(ended)).all())
+        await _discard(c, (await c.scalars(ended)).all(), grace)
 
     async def publish(self, publications: Sequence[Publication], *, key_lifetime: timedelta) -> list[Published]:
         """Turn finished uploads into files, all in one transaction; the results are in the given order.
@@ -187,11 +184,10 @@ class Metadata:
 
         moment = (await c.execute(select(now()))).scalar_one()
         records = {file_id: _new_record(file_id, p, held[p.sha256], moment) for file_id, p in fresh.items()}
-        await _insert(c, files, [_file_row(record, held[record.sha256]) for record in records.values()])
-        await _announce(c, EventKind.UPLOADED, records.values())
+        await _add_files(c, records.values(), held)
 
-        earlier = await c.execute(_select_files(files.c.id.in_(set(ids) - set(fresh))))
-        records |= {row.id: _record(row) for row in earlier}
+        earlier = await c.execute(select_files(files.c.id.in_(set(ids) - set(fresh))))
+        records |= {row.id: to_record(row) for row in earlier}
         return _outcomes(ids, records, new_objects=offered & needed)
 
     async def _claim_keys(
@@ -200,7 +196,7 @@ class Metadata:
         """The id of each publication's file: its own, or that of the file its idempotency key stands for."""
         ids = list(own)
         keyed = sorted(
-            (_storable(p.idempotency_key), i) for i, p in enumerate(publications) if p.idempotency_key is not None
+            (storable(p.idempotency_key), i) for i, p in enumerate(publications) if p.idempotency_key is not None
         )
         if not keyed:
             return ids
@@ -241,8 +237,8 @@ class Metadata:
             raise SatchelError(Code.STORE_INTEGRITY, "The stored bytes of this hash have another size.")
         return held
 
-    @_reads
-    async def _published(self, c: AsyncConnection, results: Sequence[Published]) -> bool:
+    @staticmethod
+    async def _published(c: AsyncConnection, results: Sequence[Published]) -> bool:
         """Whether the files are there."""
         ids = {result.record.id for result in results}
         return await _count(c, files.c.id.in_(ids)) == len(ids)
@@ -252,8 +248,8 @@ class Metadata:
     @_reads
     async def file(self, c: AsyncConnection, file_id: UUID) -> FileRecord | None:
         """The file of an id, or None."""
-        row = (await c.execute(_select_files(files.c.id == file_id))).first()
-        return None if row is None else _record(row)
+        row = (await c.execute(select_files(files.c.id == file_id))).first()
+        return None if row is None else to_record(row)
 
     @_reads
     async def list_files(
@@ -264,31 +260,17 @@ class Metadata:
         Paging is by key: files that come and go in between neither repeat nor hide others.
         Raises BAD_REQUEST for a cursor that is malformed or of another order, and for text that no file can hold.
         """
-        key, descending = _ORDERS[order]
-        conditions = _conditions(where)
-        if after is not None:
-            here, there = tuple_(key, files.c.id), _place(after, order)
-            # In front: of several bounds on one column, SQLite enters the index with the first one.
-            conditions.insert(0, here < there if descending else here > there)
-        query = _select_files(*conditions).add_columns(key.label("place"))
-        query = query.order_by(*(column.desc() if descending else column for column in (key, files.c.id)))
-        rows = (await c.execute(query.limit(first + 1))).all()
-        page = rows[:first]
-        return FilePage(
-            records=[_record(row) for row in page],
-            cursors=[_listing_cursor(order, row.place, row.id) for row in page],
-            has_next=len(rows) > first,
-        )
+        return await listing.page(c, first, after, where, order)
 
     @_reads
     async def count_files(self, c: AsyncConnection, where: FileFilter) -> int:
         """How many files match. Raises BAD_REQUEST for text that no file can hold."""
-        return await _count(c, *_conditions(where))
+        return await listing.count(c, where)
 
     @_reads
     async def copies(self, c: AsyncConnection, sha256s: Collection[str]) -> dict[str, int]:
         """How many files share the bytes of each hash; hashes without a file are left out."""
-        query = select(blobs.c.sha256, func.count()).select_from(_FILES).where(blobs.c.sha256.in_(sha256s))
+        query = select(blobs.c.sha256, func.count()).select_from(FILES).where(blobs.c.sha256.in_(sha256s))
         return {row[0]: row[1] for row in await c.execute(query.group_by(blobs.c.sha256))}
 
     @_reads
@@ -306,13 +288,15 @@ class Metadata:
 
         Raises NOT_FOUND.
         """
-        row = (await c.execute(_select_files(files.c.id == file_id).with_for_update(of=files))).first()
+        row = (await c.execute(select_files(files.c.id == file_id).with_for_update(of=files))).first()
         if row is None:
             raise not_found(file_id)
-        record = _record(row)
+        record = to_record(row)
         if record.filename != filename:
             record = replace(record, filename=filename)
+            await grams.remove(c, [file_id])
             await c.execute(update(files).where(files.c.id == file_id).values(_name_columns(filename)))
+            await grams.add(c, [file_id])
             await _announce(c, EventKind.RENAMED, [record])
         return record
 
@@ -323,9 +307,10 @@ class Metadata:
         Bytes that no file is left on become garbage, due after the `grace`, for the sake of downloads under way.
         """
         # Files and blobs are locked together: nobody publishes on these blobs until it is known whether they stay.
-        query = _select_files(files.c.id.in_(file_ids)).add_columns(files.c.blob_id)
+        query = select_files(files.c.id.in_(file_ids)).add_columns(files.c.blob_id)
         rows = (await c.execute(query.order_by(blobs.c.sha256, files.c.id).with_for_update())).all()
-        found = {row.id: _record(row) for row in rows}
+        found = {row.id: to_record(row) for row in rows}
+        await grams.remove(c, found)
         await c.execute(delete(files).where(files.c.id.in_(found)))
         await _drop_unused(c, {row.blob_id for row in rows}, grace)
 
@@ -338,47 +323,46 @@ class Metadata:
     @_reads
     async def files_by_id(self, c: AsyncConnection, file_ids: Collection[UUID]) -> dict[UUID, FileRecord]:
         """The files of some ids; ids without a file are left out."""
-        rows = await c.execute(_select_files(files.c.id.in_(file_ids)))
-        return {row.id: _record(row) for row in rows}
+        rows = await c.execute(select_files(files.c.id.in_(file_ids)))
+        return {row.id: to_record(row) for row in rows}
 
-    async def adopt(self, records: Sequence[FileRecord], upload_id: UUID | None) -> list[FileRecord]:
-        """Take over files of another database, all on the same bytes, with their ids, names, types and dates.
+    async def adopt(self, records: Sequence[FileRecord], upload_ids: Mapping[str, UUID]) -> list[FileRecord]:
+        """Take over files of another database, in one transaction, with their ids, names, types and dates.
 
         Returns them as they are here. An id that has a file already is left out, and that file is left alone.
-        With an upload, the records name its object; it ends, and the object is the blob's, or garbage where the blob
-        was there already. Without, the bytes must be here.
+        Where there is an upload for a hash, the records of that hash name its object; it ends, and the object is the
+        blob's, or garbage where the blob was there already. Without an upload the bytes must be here.
 
-        Raises, and then nothing has happened: LEASE_LOST where a sweeper took the upload, or without one where the
-        bytes are not here; STORE_INTEGRITY where the same hash is on record with another size.
+        Raises, and then nothing has happened: LEASE_LOST where a sweeper took an upload, or where bytes are not here;
+        STORE_INTEGRITY where a hash is on record with another size.
         After DATABASE_UNAVAILABLE the files may be here nevertheless, as with `publish`.
         """
-        work = partial(self._adopt, records=records, upload_id=upload_id)
+        work = partial(self._adopt, records=records, upload_ids=upload_ids)
         return await self._database.writer.run(work, took_place=self._adopted)
 
     async def _adopt(
-        self, c: AsyncConnection, records: Sequence[FileRecord], upload_id: UUID | None
+        self, c: AsyncConnection, records: Sequence[FileRecord], upload_ids: Mapping[str, UUID]
     ) -> list[FileRecord]:
-        publications = [_publication(record, upload_id) for record in records]
+        publications = [_publication(record, upload_ids.get(record.sha256)) for record in records]
         await _end_uploads(c, publications)
-        [blob] = (await self._hold_blobs(c, publications)).values()
-        if upload_id is not None:
-            await _discard(c, {record.object_name for record in records} - {blob.object_name})
-        # Asked under the blob's lock, so that two copies of one file at the same time meet here.
+        held = await self._hold_blobs(c, publications)
+        offered = {p.object_name for p in publications if p.upload_id is not None}
+        await _discard(c, offered - {blob.object_name for blob in held.values()})
+        # Asked under the blobs' locks, so that two copies of one file at the same time meet here.
         taken = set((await c.scalars(select(files.c.id).where(files.c.id.in_({r.id for r in records})))).all())
-        adopted = [replace(record, object_name=blob.object_name) for record in records if record.id not in taken]
-        await _insert(c, files, [_file_row(record, blob) for record in adopted])
-        await _announce(c, EventKind.UPLOADED, adopted)
-        await _drop_unused(c, {blob.id})
+        adopted = [replace(r, object_name=held[r.sha256].object_name) for r in records if r.id not in taken]
+        await _add_files(c, adopted, held)
+        await _drop_unused(c, {blob.id for blob in held.values()})
         return adopted
 
-    @_reads
-    async def _adopted(self, c: AsyncConnection, records: Sequence[FileRecord]) -> bool:
+    @staticmethod
+    async def _adopted(c: AsyncConnection, records: Sequence[FileRecord]) -> bool:
         """Whether the files are there."""
         ids = {record.id for record in records}
         return await _count(c, files.c.id.in_(ids)) == len(ids)
 
     @_reads
-    async def idempotency_keys(self, c: AsyncConnection, after: str, limit: int) -> list[IdempotencyKey]:
+    async def list_idempotency_keys(self, c: AsyncConnection, after: str, limit: int) -> list[IdempotencyKey]:
         """At most `limit` of the keys that still hold, behind the key `after`, in order."""
         keys = idempotency_keys.c
         query = select(keys.key, keys.fingerprint, keys.file_id, keys.expires_at)
@@ -403,8 +387,9 @@ class Metadata:
             .order_by(uploads.c.lease_until)
             .limit(limit)
             .with_for_update(skip_locked=True)
+            .cte()  # which is run once; a subquery might be run for each row, past the limit
         )
-        ended = delete(uploads).where(uploads.c.id.in_(expired)).returning(uploads.c.object_name)
+        ended = delete(uploads).where(uploads.c.id.in_(select(expired.c.id))).returning(uploads.c.object_name)
         object_names = (await c.scalars(ended)).all()
         await _discard(c, object_names)
         return len(object_names)
@@ -425,8 +410,10 @@ class Metadata:
             .order_by(garbage.c.not_before)
             .limit(limit)
             .with_for_update(skip_locked=True)
+            .cte()  # as above
         )
-        claimed = update(garbage).where(garbage.c.object_name.in_(due)).values(claimed_until=now(claim))
+        claim_due = update(garbage).where(garbage.c.object_name.in_(select(due.c.object_name)))
+        claimed = claim_due.values(claimed_until=now(claim))
         object_names = (await c.scalars(claimed.returning(garbage.c.object_name))).all()
         named = (select(t.c.object_name).where(t.c.object_name.in_(object_names)) for t in (blobs, uploads))
         in_use = set((await c.scalars(union_all(*named))).all())
@@ -446,12 +433,14 @@ class Metadata:
 
         The horizon moves along: cursors from before it expire.
         """
+        # One at a time: where two sweepers prune, the one that looked first must not move the horizon back.
+        await c.execute(select(event_log.c.id).with_for_update())
         too_old = _LATEST.where(events.c.created < now(-max_age))
         too_many = _LATEST.offset(max_rows)
         ends = [Position(*row) for query in (too_old, too_many) if (row := (await c.execute(query)).first())]
         if not ends:
             return 0
-        horizon = max(ends)
+        horizon = max(ends)  # all that comes later lies behind it: these are settled
         await c.execute(update(event_log).values(horizon_transaction=horizon.transaction, horizon_id=horizon.id))
         return (await c.execute(delete(events).where(tuple_(*_POSITION) <= _literal(horizon)))).rowcount
 
@@ -464,23 +453,35 @@ class Metadata:
 
     @_reads
     async def event_head(self, c: AsyncConnection) -> Position:
-        """The position of the newest event; where nothing has happened yet, the one before the first."""
+        """The position of the newest event; where nothing has happened yet, the one before the first.
+
+        All that is committed from now on lies behind it, and so may what was committed just before: see `events_after`.
+        """
         return await _head(c)
 
     @_reads
     async def events_after(self, c: AsyncConnection, position: Position, limit: int) -> list[Event]:
-        """At most `limit` events behind the position, in commit order.
+        """At most `limit` events behind the position, in the order that is the same for everyone.
+
+        An event is given as soon as no other can come before it any more. Where transactions run side by side, one that
+        began earlier and goes on holds it back; `events_pending` tells.
 
         Raises CURSOR_EXPIRED where events behind the position have been pruned, and where the log has never come as
         far as the position (the database is not the one that it was).
         """
         if position < await _horizon(c):
             raise _cursor_expired()
-        query = select(events).where(tuple_(*_POSITION) > _literal(position)).order_by(*_POSITION).limit(limit)
-        rows = (await c.execute(query)).all()
+        query = select(events).where(_SETTLED, tuple_(*_POSITION) > _literal(position))
+        rows = (await c.execute(query.order_by(*_POSITION).limit(limit))).all()
         if not rows and position > await _head(c):
             raise _cursor_expired()
         return [_event(row) for row in rows]
+
+    @_reads
+    async def events_pending(self, c: AsyncConnection, position: Position) -> bool:
+        """Whether something is committed behind the position, also where `events_after` does not give it yet."""
+        behind = exists().where(tuple_(*_POSITION) > _literal(position))
+        return (await c.execute(select(behind))).scalar_one()
 
     def encode_cursor(self, position: Position) -> str:
         """An opaque cursor for a position in this database's log."""
@@ -496,6 +497,23 @@ class Metadata:
             raise _cursor_expired()
         return Position(transaction, event_id)
 
+    @_writes
+    async def _disown_foreign_log(self, c: AsyncConnection) -> None:
+        """Begin another log where this one's transactions have not happened yet.
+
+        A dump that was restored on another server is numbered by the old one: new events would come before those in it,
+        and nobody would be told of them.
+        """
+        newest = func.greatest(
+            event_log.c.horizon_transaction, select(func.max(events.c.transaction)).scalar_subquery()
+        )
+        foreign = select(event_log.c.id).where(newest >= next_transaction()).with_for_update()
+        if c.dialect.name == "postgresql" and (await c.execute(foreign)).first():
+            log.warning("the event log is that of another database server; clients have to load their lists again")
+            await c.execute(delete(events))
+            another = {"id": secrets.token_urlsafe(9), "horizon_transaction": 0, "horizon_id": 0}
+            await c.execute(update(event_log).values(another))
+
     @_reads
     async def _read_log_id(self, c: AsyncConnection) -> str:
         log_id: str = (await c.scalars(select(event_log.c.id))).one()
@@ -504,84 +522,14 @@ class Metadata:
 
 # Statements and their pieces
 
-_FILES = files.join(blobs)
 _POSITION = (events.c.transaction, events.c.id)
-_LATEST = select(*_POSITION).order_by(*(column.desc() for column in _POSITION)).limit(1)
-
-# The column that an order goes by, before the id, and whether both descend.
-_ORDERS: Mapping[FileOrder, tuple[Column[Any], bool]] = {
-    FileOrder.UPLOAD_DATE_DESC: (files.c.upload_date, True),
-    FileOrder.UPLOAD_DATE_ASC: (files.c.upload_date, False),
-    FileOrder.FILENAME_ASC: (files.c.sort_key, False),
-    FileOrder.FILENAME_DESC: (files.c.sort_key, True),
-    FileOrder.SIZE_DESC: (files.c.size, True),
-    FileOrder.SIZE_ASC: (files.c.size, False),
-}
-
-
-def _select_files(*conditions: ColumnElement[bool]) -> Select[Any]:
-    """The columns of `_record`."""
-    c = files.c
-    columns = (c.id, c.filename, c.content_type, c.kind, c.size, blobs.c.sha256, blobs.c.object_name, c.upload_date)
-    return select(*columns).select_from(_FILES).where(*conditions)
-
-
-def _conditions(where: FileFilter) -> list[ColumnElement[bool]]:
-    c = files.c
-    conditions: list[ColumnElement[bool]] = []
-    if where.search is not None:
-        term = fold(_storable(where.search))
-        conditions.append(c.search_key.contains(term, autoescape=True) if len(term) <= MAX_TERM else false())
-    if where.kind is not None:
-        conditions.append(c.kind == where.kind.value)
-    if where.content_type is not None:
-        conditions.append(c.content_type == _storable(where.content_type))
-    if where.sha256 is not None:
-        # As a value and not as a join, so that the index on blob_id serves the order too.
-        blob_id = select(blobs.c.id).where(blobs.c.sha256 == _storable(where.sha256))
-        conditions.append(c.blob_id == blob_id.scalar_subquery())
-    if where.min_size is not None:
-        conditions.append(c.size >= _storable_size(where.min_size))
-    if where.max_size is not None:
-        conditions.append(c.size <= _storable_size(where.max_size))
-    if where.uploaded_after is not None:
-        conditions.append(c.upload_date >= where.uploaded_after)
-    if where.uploaded_before is not None:
-        conditions.append(c.upload_date < where.uploaded_before)
-    return conditions
-
-
-def _storable(text: str) -> str:
-    if _NOT_STORABLE.search(text):
-        raise SatchelError(Code.BAD_REQUEST, "The text holds a NUL or half a surrogate pair, which is no character.")
-    return text
-
-
-def _storable_size(size: int) -> int:
-    """The nearest size that a database can hold."""
-    return max(-1, min(size, cursors.MAX_INT))
+# No event can come before one of these any more.
+_SETTLED = events.c.transaction < oldest_running_transaction()
+_LATEST = select(*_POSITION).where(_SETTLED).order_by(*(column.desc() for column in _POSITION)).limit(1)
 
 
 def _literal(position: Position) -> Tuple:
     return tuple_(*(literal(value, BigInteger) for value in position))
-
-
-def _listing_cursor(order: FileOrder, place: Any, file_id: UUID) -> str:
-    return cursors.pack(order.value, to_microseconds(place) if isinstance(place, datetime) else place, str(file_id))
-
-
-def _place(cursor: str, order: FileOrder) -> Tuple:
-    """The key and id in a listing's cursor; raises BAD_REQUEST where it is not of this order."""
-    key, _ = _ORDERS[order]
-    name, place, file_id = cursors.unpack(cursor, str, str if key is files.c.sort_key else int, str)
-    try:
-        value = from_microseconds(place) if key is files.c.upload_date else place
-        row_id = UUID(file_id)
-    except (ValueError, OverflowError):
-        raise cursors.malformed() from None
-    if name != order.value:
-        raise cursors.malformed()
-    return tuple_(literal(value, key.type), literal(row_id, files.c.id.type))
 
 
 async def _insert(
@@ -616,6 +564,13 @@ async def _drop_unused(c: AsyncConnection, blob_ids: Collection[int], grace: tim
     await _discard(c, (await c.scalars(unused.returning(blobs.c.object_name))).all(), grace)
 
 
+async def _add_files(c: AsyncConnection, records: Collection[FileRecord], held: Mapping[str, _Row]) -> None:
+    """Insert files on the blobs that are held, and announce them."""
+    await _insert(c, files, [_file_row(record, held[record.sha256]) for record in records])
+    await grams.add(c, [record.id for record in records])
+    await _announce(c, EventKind.UPLOADED, records)
+
+
 async def _announce(c: AsyncConnection, kind: EventKind, records: Iterable[FileRecord]) -> None:
     """Write the events of a change, in its own transaction: there is an event exactly if there is a change."""
     rows = [{"kind": kind.value, "file_id": record.id, "snapshot": _snapshot(record)} for record in records]
@@ -632,19 +587,6 @@ async def _head(c: AsyncConnection) -> Position:
 
 
 # Between rows and records
-
-
-def _record(row: _Row) -> FileRecord:
-    return FileRecord(
-        id=row.id,
-        filename=row.filename,
-        content_type=row.content_type,
-        kind=FileKind(row.kind),
-        size=row.size,
-        sha256=row.sha256,
-        object_name=row.object_name,
-        upload_date=row.upload_date,
-    )
 
 
 def _new_record(file_id: UUID, publication: Publication, blob: _Row, upload_date: datetime) -> FileRecord:

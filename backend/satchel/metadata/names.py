@@ -6,8 +6,8 @@ A change to either needs a migration that computes the stored keys anew.
 import re
 import unicodedata
 
-MAX_KEY = 512
-"""Characters in a sort key: at most 2 KiB of UTF-8, which still fits into a PostgreSQL index entry."""
+MAX_KEY = 256
+"""Characters in a sort key: at most 1 KiB of UTF-8. PostgreSQL's index entries have 2704 bytes, for both keys."""
 
 _DIGITS = re.compile(r"\d+")
 _CONTROLS = re.compile(r"[\x00-\x1f]")

@@ -14,10 +14,9 @@ from sqlalchemy import (
     Table,
     Text,
     Uuid,
-    text,
 )
 
-from .clock import Moment
+from .clock import Moment, current_transaction
 
 schema = MetaData(
     naming_convention={
@@ -30,9 +29,9 @@ schema = MetaData(
 )
 
 
-def _sequence() -> Column[int]:
+def _sequence(name: str = "id") -> Column[int]:
     """A 64-bit key that counts up. SQLite counts only in a column that is declared INTEGER."""
-    return Column("id", BigInteger().with_variant(Integer, "sqlite"), primary_key=True)
+    return Column(name, BigInteger().with_variant(Integer, "sqlite"), primary_key=True)
 
 
 def _sorted_text(name: str) -> Column[str]:
@@ -57,10 +56,12 @@ blobs = Table(
 )
 
 # What users see. The size is the blob's and never changes; it stands here too so that one index serves a page by size.
+# The number is what SQLite's search index knows a file by; a hidden rowid would change with VACUUM.
 files = Table(
     "files",
     schema,
-    Column("id", Uuid, primary_key=True),
+    _sequence("number"),
+    Column("id", Uuid, nullable=False, unique=True),
     Column("blob_id", ForeignKey(blobs.c.id), nullable=False),
     _text("filename"),
     _text("content_type"),
@@ -69,16 +70,21 @@ files = Table(
     Column("upload_date", Moment, nullable=False),
     _sorted_text("sort_key"),
     _text("search_key"),
-    # One per order, alone and behind the kind, which is what people filter by and then page through.
-    Index(None, "upload_date", "id"),
-    Index(None, "sort_key", "id"),
-    Index(None, "size", "id"),
-    Index(None, "kind", "upload_date", "id"),
-    Index(None, "kind", "sort_key", "id"),
-    Index(None, "kind", "size", "id"),
-    # The other filters, in the default order.
+    # One per order, alone and behind the kind, which is what people filter by and then page through. The columns behind
+    # the id are for the other filters: whoever walks an index and meets few matches reads no row for those that fail.
+    Index(None, "upload_date", "id", "size", "search_key"),
+    Index(None, "sort_key", "id", "size", "upload_date", "search_key"),
+    Index(None, "size", "id", "upload_date", "search_key", "blob_id"),
+    Index(None, "kind", "upload_date", "id", "size", "search_key"),
+    Index(None, "kind", "sort_key", "id", "size", "upload_date", "search_key"),
+    Index(None, "kind", "size", "id", "upload_date", "search_key"),
+    # The other filters. Files of one blob have one size, and a page by size finds them in the index of that order.
     Index(None, "content_type", "upload_date", "id"),
+    Index(None, "content_type", "sort_key", "id"),
+    Index(None, "content_type", "size", "id"),
     Index(None, "blob_id", "upload_date", "id"),
+    Index(None, "blob_id", "sort_key", "id"),
+    # And the search: see `grams`.
 )
 
 # Intents: an object that is being written, until its lease runs out.
@@ -99,13 +105,14 @@ garbage = Table(
     Column("claimed_until", Moment),
 )
 
-# What changed, in commit order: (transaction, id). SQLite has one writer, so there the ids alone are in commit order.
+# What changed, in the order (transaction, id). SQLite has one writer, so there the ids alone are in commit order. In
+# PostgreSQL transactions are not committed in the order of their numbers: what may be read yet, `events_after` decides.
 # AUTOINCREMENT, because an id that was pruned must never come back.
 events = Table(
     "events",
     schema,
     _sequence(),
-    Column("transaction", BigInteger, nullable=False, server_default=text("0")),
+    Column("transaction", BigInteger, nullable=False, server_default=current_transaction()),
     _text("kind"),
     Column("file_id", Uuid, nullable=False),
     Column("snapshot", JSON, nullable=False),

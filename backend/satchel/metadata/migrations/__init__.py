@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 from sqlalchemy import Connection
 
-from satchel.errors import Code, SatchelError
+from satchel.errors import CannotStart
 
 if TYPE_CHECKING:
     from alembic.config import Config
@@ -13,19 +13,19 @@ if TYPE_CHECKING:
 # Alembic takes a third of a second to import and nothing else needs it, so it is imported where it is used.
 
 
-def upgrade(connection: Connection) -> None:
-    """Bring the database to the newest revision, inside the connection's transaction.
+def upgrade(connection: Connection, revision: str = "head") -> None:
+    """Bring the database to a revision, or to the newest, inside the connection's transaction.
 
-    Raises DATABASE_UNAVAILABLE when a newer version of Satchel has been at it.
+    Raises CannotStart when a newer version of Satchel has been at it.
     """
     from alembic import command  # noqa: PLC0415
     from alembic.util import CommandError  # noqa: PLC0415
 
     try:
-        command.upgrade(configuration(connection), "head")
+        command.upgrade(configuration(connection), revision)
     except CommandError as error:
-        detail = "The database belongs to another version of this service."
-        raise SatchelError(Code.DATABASE_UNAVAILABLE, detail) from error
+        detail = "the database was used by a newer version of Satchel, which this one does not know"
+        raise CannotStart(f"{detail} (SATCHEL_DATABASE_URL): {error}") from error
 
 
 def configuration(connection: Connection) -> "Config":

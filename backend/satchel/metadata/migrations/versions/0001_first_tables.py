@@ -73,7 +73,7 @@ def upgrade() -> None:
     op.create_table(
         "events",
         sa.Column("id", SEQUENCE, nullable=False),
-        sa.Column("transaction", sa.BigInteger, nullable=False, server_default=sa.text("0")),
+        sa.Column("transaction", sa.BigInteger, nullable=False, server_default=sa.text(_transaction())),
         sa.Column("kind", sa.Text, nullable=False),
         sa.Column("file_id", sa.Uuid, nullable=False),
         sa.Column("snapshot", sa.JSON, nullable=False),
@@ -100,6 +100,11 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("key", name="idempotency_keys_pkey"),
     )
     op.create_index("idempotency_keys_expires_at_idx", "idempotency_keys", ["expires_at"])
+
+
+def _transaction() -> str:
+    """What numbers the transactions of a database."""
+    return "pg_current_xact_id()::text::bigint" if op.get_bind().dialect.name == "postgresql" else "0"
 
 
 def downgrade() -> None:

@@ -1,3 +1,5 @@
+"""The log of one process, on every database."""
+
 import asyncio
 import hashlib
 from contextlib import aclosing, asynccontextmanager
@@ -17,8 +19,8 @@ SECONDS = 20  # a bound for each wait; nothing is measured by it
 
 
 @pytest.fixture
-async def metadata(tmp_path):
-    metadata = Metadata(f"sqlite:///{tmp_path}/satchel.db")
+async def metadata(database_url):
+    metadata = Metadata(database_url)
     await metadata.open()
     yield metadata
     await metadata.close()

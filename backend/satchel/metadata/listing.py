@@ -1,0 +1,305 @@
+"""Pages of files: every order, every filter, at any depth, in the same time.
+
+There are two ways to a page. To walk: along the index of the order, past what does not match, until the page is full.
+That is fast where many files match. To gather: all that one filter lets through, from the filter's own index, to be
+sorted. That is fast where few do. Which way to go is found out by trying: walk a stretch first, which mostly fills the
+page. If it does not, few files match, or none around here; then count what each filter lets through, up to FEW of them.
+If one lets through no more than that, gather them; if not, walk on.
+"""
+
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import (
+    Column,
+    ColumnElement,
+    Row,
+    ScalarSelect,
+    Select,
+    Tuple,
+    and_,
+    false,
+    func,
+    literal,
+    select,
+    true,
+    tuple_,
+)
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from . import cursors
+from .clock import from_microseconds, to_microseconds
+from .grams import may_hold
+from .names import fold
+from .records import FileFilter, FileOrder, FilePage
+from .rows import FILES, select_files, storable, to_record
+from .tables import blobs, files
+
+MAX_TERM = 4096
+"""Characters of a folded search term. No filename of 255 bytes folds to as many, and LIKE has a limit of its own."""
+
+STRETCH = 5_000
+"""Entries of an index that are walked before anything else is tried: a millisecond."""
+LONG_STRETCH = 80_000
+"""Entries that are walked next, where many files match but not here. Without a bound PostgreSQL may take to sorting all
+files, because it expects fewer to match."""
+ENOUGH = 0.25
+"""The share of a page that a stretch must fill to be followed by the long one at once: the rest is not far."""
+FEW = 2_000
+"""Files that are read and sorted at most: some milliseconds. With more of them in a million, 50 are found in a walk of
+25,000 entries, which takes as long."""
+
+# The column that an order goes by, before the id, and whether both descend.
+_ORDERS: Mapping[FileOrder, tuple[Column[Any], bool]] = {
+    FileOrder.UPLOAD_DATE_DESC: (files.c.upload_date, True),
+    FileOrder.UPLOAD_DATE_ASC: (files.c.upload_date, False),
+    FileOrder.FILENAME_ASC: (files.c.sort_key, False),
+    FileOrder.FILENAME_DESC: (files.c.sort_key, True),
+    FileOrder.SIZE_DESC: (files.c.size, True),
+    FileOrder.SIZE_ASC: (files.c.size, False),
+}
+
+# What conditions are asked of: the columns of the table, or of what was selected from it.
+_Columns = Any
+
+# The columns whose indexes go on with the orders, the narrowest first, and the orders that they go on with.
+_GROUPS: Mapping[Column[Any], Collection[Column[Any]]] = {
+    files.c.blob_id: {files.c.upload_date, files.c.sort_key},
+    files.c.content_type: {files.c.upload_date, files.c.sort_key, files.c.size},
+    files.c.kind: {files.c.upload_date, files.c.sort_key, files.c.size},
+}
+
+
+async def page(c: AsyncConnection, first: int, after: str | None, where: FileFilter, order: FileOrder) -> FilePage:
+    """The `first` files that match, or of those behind the cursor `after`. The connection must show one snapshot.
+
+    Raises BAD_REQUEST for a cursor that is malformed or of another order, and for text that no file can hold.
+    """
+    rows = await _Query(where, order, after, first + 1).rows(c)
+    shown = rows[:first]
+    return FilePage(
+        records=[to_record(row) for row in shown],
+        cursors=[cursor(order, row.place, row.id) for row in shown],
+        has_next=len(rows) > first,
+    )
+
+
+async def count(c: AsyncConnection, where: FileFilter) -> int:
+    """How many files match. Raises BAD_REQUEST for text that no file can hold.
+
+    Exact: where no filter lets few files through, the time grows with the number of files.
+    """
+    filters = _filters(where)
+    source: _Columns = files.c
+    for search in filters:
+        if search.term and (await c.execute(select(search.number(c.dialect.name)))).scalar_one() <= FEW:
+            source = search.candidates(c.dialect.name, [f.column for f in filters]).subquery().c
+    matches = select(func.count()).where(*(f.holds(source) for f in filters))
+    return (await c.execute(matches if filters else matches.select_from(files))).scalar_one()
+
+
+def cursor(order: FileOrder, place: Any, file_id: UUID) -> str:
+    """The cursor of a file in an order, which goes by the `place` before the id."""
+    return cursors.pack(order.value, to_microseconds(place) if isinstance(place, datetime) else place, str(file_id))
+
+
+class _Query:
+    """The first `limit` files of an order that match, behind a cursor."""
+
+    def __init__(self, where: FileFilter, order: FileOrder, after: str | None, limit: int) -> None:
+        self._key, self._descending = _ORDERS[order]
+        self._after = None if after is None else _place(after, order)
+        self._limit = limit
+        self._filters = _filters(where)
+        if where.sha256 is not None and self._key is files.c.size:
+            self._filters.append(_equal(files.c.size, _of_blob(where.sha256, blobs.c.size)))
+        group = next(
+            (c for c in _GROUPS if self._key in _GROUPS[c] and any(f.column is c for f in self._filters)), None
+        )
+        # What the index of the order sees to by itself: files that match all of these lie in one piece of it.
+        self._served = [f for f in self._filters if f.column in {group, self._key}]
+
+    async def rows(self, c: AsyncConnection) -> Sequence[Row[Any]]:
+        """The columns of `to_record`, and each file's `place` in the order."""
+        if len(self._served) == len(self._filters):
+            return await self._search(c)
+        rows = await self._walk(c, STRETCH)
+        if self._limit > len(rows) >= self._limit * ENOUGH:
+            rows = await self._walk(c, LONG_STRETCH)
+        if len(rows) == self._limit:
+            return rows
+        ends, narrow = await self._look_around(c)
+        if ends:
+            return rows
+        if narrow and (found := await self._gather(c, narrow)) is not None:
+            return found
+        rows = await self._walk(c, LONG_STRETCH)
+        if len(rows) == self._limit:
+            return rows
+        # All entries, then. SQLite might rather sort what a filter lets through; PostgreSQL knows when that is better.
+        return await (self._walk(c, cursors.MAX_INT) if c.dialect.name == "sqlite" else self._search(c))
+
+    async def _walk(self, c: AsyncConnection, stretch: int) -> Sequence[Row[Any]]:
+        """The matching files in so many entries of the order's index."""
+        # The limit within keeps the database on that way, whatever it expects of the filters.
+        entries = self._entries(self._columns()).limit(stretch).subquery()
+        page = self._page(entries.c, (f for f in self._filters if f not in self._served))
+        # SQLite gives the entries in their order, but does not know it: told to sort, it would first read them all.
+        return await self._read(c, page.order_by(None) if c.dialect.name == "sqlite" else page)
+
+    async def _look_around(self, c: AsyncConnection) -> tuple[bool, "_Filter | None"]:
+        """Whether the index ends within the stretch; and the filter that lets the fewest files through.
+
+        None where all let through more than FEW. A search comes last, and unseen: its files are counted when they are
+        gathered, because counting takes as long.
+        """
+        beyond = self._entries([literal(1).label("one")]).offset(STRETCH).limit(1).scalar_subquery()
+        counted = [f for f in self._filters if not f.term]
+        entry, *numbers = (await c.execute(select(beyond, *(f.number(c.dialect.name) for f in counted)))).one()
+        if few := [(number, i) for i, number in enumerate(numbers) if number <= FEW]:
+            return entry is None, counted[min(few)[1]]
+        return entry is None, next((f for f in self._filters if f.term), None)
+
+    async def _gather(self, c: AsyncConnection, narrow: "_Filter") -> Sequence[Row[Any]] | None:
+        """The matching files among those that a filter lets through; None where those are more than FEW."""
+        candidates = narrow.candidates(c.dialect.name, self._columns()).cte("candidates")
+        number = select(func.count().label("number")).select_from(candidates).subquery()
+        page = self._page(candidates.c, self._filters, behind=self._bounds(candidates.c)).subquery()
+        # There is a row with the number even if the page is empty.
+        source = number.outerjoin(FILES.join(page, page.c.id == files.c.id), true())
+        query = select_files(source=source).add_columns(page.c.place, number.c.number)
+        rows = (await c.execute(query.order_by(*self._directed(page.c.place, page.c.id)))).all()
+        return None if rows[0].number > FEW else [row for row in rows if row.id is not None]
+
+    async def _search(self, c: AsyncConnection) -> Sequence[Row[Any]]:
+        """The matching files of the whole table, as the database likes."""
+        return await self._read(c, self._page(files.c, self._filters, behind=self._bounds(files.c)))
+
+    async def _read(self, c: AsyncConnection, page: Select[Any]) -> Sequence[Row[Any]]:
+        # Only now whole rows: an index has all that the page was found by.
+        found = page.subquery()
+        query = select_files(files.c.id == found.c.id).add_columns(found.c.place)
+        return (await c.execute(query.order_by(*self._directed(found.c.place, found.c.id)))).all()
+
+    def _entries(self, columns: Iterable[ColumnElement[Any]]) -> Select[Any]:
+        """The index of the order, in its order, behind the cursor."""
+        # The cursor in front: of several bounds on one column, SQLite enters the index with the first one.
+        conditions = *self._bounds(files.c), *(f.holds(files.c) for f in self._served)
+        return select(*columns).select_from(files).where(*conditions).order_by(*self._order(files.c))
+
+    def _page(
+        self, source: _Columns, filters: Iterable["_Filter"], *, behind: Iterable[ColumnElement[bool]] = ()
+    ) -> Select[Any]:
+        """The first files of a source that match, by id and place."""
+        page = select(source.id, source[self._key.name].label("place"))
+        page = page.where(*behind, *(f.holds(source) for f in filters))
+        return page.order_by(*self._order(source)).limit(self._limit)
+
+    def _columns(self) -> list[Column[Any]]:
+        return list(dict.fromkeys((files.c.id, self._key, *(f.column for f in self._filters))))
+
+    def _bounds(self, source: _Columns) -> list[ColumnElement[bool]]:
+        if self._after is None:
+            return []
+        here = tuple_(source[self._key.name], source.id)
+        return [here < self._after if self._descending else here > self._after]
+
+    def _order(self, source: _Columns) -> list[ColumnElement[Any]]:
+        return self._directed(source[self._key.name], source.id)
+
+    def _directed(self, *columns: ColumnElement[Any]) -> list[ColumnElement[Any]]:
+        return [column.desc() if self._descending else column for column in columns]
+
+
+def _place(text: str, order: FileOrder) -> Tuple:
+    """The key and id in a cursor; raises BAD_REQUEST where it is not of this order."""
+    key, _ = _ORDERS[order]
+    name, place, file_id = cursors.unpack(text, str, str if key is files.c.sort_key else int, str)
+    try:
+        value = from_microseconds(place) if key is files.c.upload_date else place
+        row_id = UUID(file_id)
+    except (ValueError, OverflowError):
+        raise cursors.malformed() from None
+    if name != order.value:
+        raise cursors.malformed()
+    return tuple_(literal(value, key.type), literal(row_id, files.c.id.type))
+
+
+@dataclass(frozen=True, eq=False)
+class _Filter:
+    """A condition on one column: for the table, or for what was selected from it."""
+
+    column: Column[Any]
+    condition: Callable[[ColumnElement[Any]], ColumnElement[bool]]
+    term: str = ""
+    """What the names must hold, where the condition is a search."""
+
+    def holds(self, source: _Columns) -> ColumnElement[bool]:
+        """The condition, for a source that has the column."""
+        return self.condition(source[self.column.name])
+
+    def candidates(self, dialect: str, columns: Sequence[ColumnElement[Any]]) -> Select[Any]:
+        """All files that match, and some that do not where it is a search, if they are FEW; else one more than that."""
+        query = select(*columns).select_from(files).limit(FEW + 1)
+        if self.term:
+            return query.where(may_hold(self.term, FEW + 1, dialect))
+        # In the order of the index on the column, so that no database thinks of another way.
+        key = files.c.size if self.column is files.c.size else files.c.upload_date
+        return query.where(self.holds(files.c)).order_by(key, files.c.id)
+
+    def number(self, dialect: str) -> ScalarSelect[int]:
+        """How many candidates there are."""
+        candidates = self.candidates(dialect, [literal(1).label("one")]).subquery()
+        return select(func.count()).select_from(candidates).scalar_subquery()
+
+
+def _filters(where: FileFilter) -> list[_Filter]:
+    """What must hold; raises BAD_REQUEST for text that no file can hold."""
+    c = files.c
+    filters = []
+    if where.search is not None and (term := fold(storable(where.search))):
+        filters.append(_Filter(c.search_key, lambda column: _contains(column, term), term))
+    if where.kind is not None:
+        filters.append(_equal(c.kind, where.kind.value))
+    if where.content_type is not None:
+        filters.append(_equal(c.content_type, storable(where.content_type)))
+    if where.sha256 is not None:
+        # As a value and not as a join, so that the index on blob_id serves the order too.
+        filters.append(_equal(c.blob_id, _of_blob(where.sha256, blobs.c.id)))
+    if (where.min_size, where.max_size) != (None, None):
+        filters.append(_Filter(c.size, lambda column: _has_size(column, where)))
+    if (where.uploaded_after, where.uploaded_before) != (None, None):
+        filters.append(_Filter(c.upload_date, lambda column: _has_date(column, where)))
+    return filters
+
+
+def _equal(column: Column[Any], value: Any) -> _Filter:
+    return _Filter(column, lambda column: column == value)
+
+
+def _of_blob(sha256: str, column: Column[int]) -> ScalarSelect[int]:
+    return select(column).where(blobs.c.sha256 == storable(sha256)).scalar_subquery()
+
+
+def _contains(column: ColumnElement[str], term: str) -> ColumnElement[bool]:
+    return column.contains(term, autoescape=True) if len(term) <= MAX_TERM else false()
+
+
+def _has_size(column: ColumnElement[int], where: FileFilter) -> ColumnElement[bool]:
+    least = true() if where.min_size is None else column >= _storable_size(where.min_size)
+    most = true() if where.max_size is None else column <= _storable_size(where.max_size)
+    return and_(least, most)
+
+
+def _has_date(column: ColumnElement[datetime], where: FileFilter) -> ColumnElement[bool]:
+    after = true() if where.uploaded_after is None else column >= where.uploaded_after
+    before = true() if where.uploaded_before is None else column < where.uploaded_before
+    return and_(after, before)
+
+
+def _storable_size(size: int) -> int:
+    """The nearest size that a database can hold."""
+    return max(-1, min(size, cursors.MAX_INT))

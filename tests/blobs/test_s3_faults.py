@@ -1,0 +1,420 @@
+"""The S3 store on a line and a server that fail: what is tried again, what is given up, and what is left behind."""
+
+import asyncio
+import random
+from contextlib import AsyncExitStack
+from io import BytesIO
+
+import pytest
+import uvloop
+from stored import SHARE, code_of, get, put
+from structlog.testing import capture_logs
+from unreliable import (
+    UnreliableProxy,
+    answering,
+    any_request,
+    cutting_the_answer,
+    held,
+    losing_the_answer,
+    refusing,
+    resetting,
+)
+
+from satchel.blobs import new_object_name
+from satchel.blobs.s3 import MIB, MIN_PART, PAUSES
+from satchel.errors import Code, SatchelError
+
+TRIES = 1 + len(PAUSES)
+PATIENCE = 60
+
+
+def is_whole(request):
+    """A PUT without parts."""
+    return request.method == "PUT" and not request.is_part
+
+
+def is_part(request):
+    """A PUT of a part."""
+    return request.is_part
+
+
+def is_begin(request):
+    """The beginning of an upload in parts."""
+    return request.is_begin
+
+
+def is_complete(request):
+    """Its end."""
+    return request.is_complete
+
+
+def is_get(request):
+    """A download."""
+    return request.method == "GET" and "uploads" not in request.query
+
+
+def is_head(request):
+    """A look at the size."""
+    return request.method == "HEAD"
+
+
+@pytest.fixture
+def remains(seaweed, bucket):
+    """Whether the store holds anything of an object."""
+
+    async def look(name):
+        return name in await seaweed.objects(bucket) or name in await seaweed.multiparts(bucket)
+
+    return look
+
+
+async def upload(store, data):
+    """Write an object as an upload does: committed, or given up after a failure. Its name."""
+    name, rest = new_object_name(), memoryview(data)
+    writer, running, written = await store.create(name), set(), []
+    try:
+        while rest:
+            step = writer.step(SHARE)
+            running.add(asyncio.create_task(writer.write(rest[:step])))
+            rest = rest[step:]
+            if len(running) == writer.parallel:
+                done, running = await asyncio.wait(running, return_when=asyncio.FIRST_COMPLETED)
+                written += done
+        await asyncio.gather(*written, *running)
+        await writer.commit()
+    except BaseException:
+        for task in running:
+            task.cancel()
+        await asyncio.gather(*written, *running, return_exceptions=True)
+        await writer.abort()
+        raise
+    return name
+
+
+async def eventually(condition):
+    """Wait until a condition holds."""
+    async with asyncio.timeout(PATIENCE):
+        while not condition():  # noqa: ASYNC110  # what is waited for happens in the proxy
+            await asyncio.sleep(0.01)
+
+
+# What passes
+
+
+@pytest.mark.parametrize("fault", [answering(500, "InternalError"), answering(503, "SlowDown"), answering(502),
+                                   answering(429), refusing(503, "SlowDown"), resetting(0), resetting(2 * MIB),
+                                   losing_the_answer()])  # fmt: skip
+@pytest.mark.parametrize("which", [is_whole, is_part])
+async def test_bytes_are_sent_again(faulty, proxy, which, fault):
+    """A busy server, a broken connection and a lost answer cost time, and nothing else."""
+    data = random.Random(1).randbytes(100_000 if which is is_whole else 2 * MIN_PART + 100_000)
+    proxy.plant(which, fault, times=2)
+    name = await upload(faulty, data)
+    assert proxy.count(which) == (3 if which is is_whole else 5)
+    assert await get(faulty, name, len(data)) == data
+
+
+@pytest.mark.parametrize("which", [is_begin, is_complete, is_head])
+@pytest.mark.parametrize("fault", [answering(500), answering(503, "SlowDown"), resetting(0)])
+async def test_calls_are_made_again(faulty, proxy, which, fault):
+    """The steps around the bytes are repeated too."""
+    data = random.Random(2).randbytes(MIN_PART + 1)
+    proxy.plant(which, fault, times=2)
+    name = await upload(faulty, data)
+    assert await get(faulty, name, len(data)) == data
+
+
+@pytest.mark.parametrize("fault", [answering(500), answering(503, "SlowDown"), resetting(0), cutting_the_answer(0)])
+async def test_a_download_is_asked_for_again(faulty, proxy, fault):
+    """A download that did not begin begins a little later."""
+    name = await put(faulty, b"data")
+    proxy.plant(is_get, fault, times=2)
+    assert await get(faulty, name, 4) == b"data"
+
+
+@pytest.mark.parametrize("which", [is_whole, is_begin, is_part, is_complete, is_head])
+async def test_a_store_that_stays_away_is_unavailable(faulty, proxy, remains, which):
+    """After some tries the failure is told, in the table's words, and nothing is left in the store."""
+    proxy.plant(which, answering(503, "SlowDown"))
+    with pytest.raises(SatchelError, match=r"^[^/]*$") as raised:
+        await upload(faulty, b"x" * (100 if which is is_whole else MIN_PART + 1))
+    assert raised.value.code is Code.STORE_UNAVAILABLE
+    assert "planted" not in raised.value.detail
+    assert proxy.count(which) <= 2 * TRIES if which is is_part else TRIES
+    assert not any(await asyncio.gather(*(remains(name) for name in _names(proxy))))
+
+
+def _names(proxy):
+    """The objects that requests were about."""
+    return {request.path.split("/", 2)[2] for request in proxy.seen if request.path.count("/") > 1}
+
+
+@pytest.mark.parametrize("which", [is_whole, is_begin, is_part, is_complete])
+@pytest.mark.parametrize("status", [400, 403, 404])
+async def test_a_refusal_is_final(faulty, proxy, remains, which, status):
+    """What the store does not want will not be wanted later."""
+    proxy.plant(which, answering(status, "AccessDenied"))
+    assert await code_of(upload(faulty, b"x" * (100 if which is is_whole else MIN_PART))) is Code.STORE_UNAVAILABLE
+    assert proxy.count(which) == 1
+    assert not any(await asyncio.gather(*(remains(name) for name in _names(proxy))))
+
+
+@pytest.mark.parametrize(("status", "code"), [(507, "XMinioStorageFull"), (400, "XMinioAdminBucketQuotaExceeded")])
+@pytest.mark.parametrize("which", [is_whole, is_part])
+async def test_a_full_store_says_so(faulty, proxy, which, status, code):
+    """No room is a failure of its own, and asking again would not make any."""
+    proxy.plant(which, answering(status, code))
+    size = 100 if which is is_whole else MIN_PART
+    assert await code_of(upload(faulty, b"x" * size)) is Code.INSUFFICIENT_STORAGE
+    assert proxy.count(which) == 1
+
+
+async def test_a_request_that_took_too_long_is_made_again(faulty, proxy):
+    """RequestTimeout is the one fault of the line that comes with a 400."""
+    proxy.plant(is_whole, answering(400, "RequestTimeout"), times=1)
+    assert await get(faulty, await put(faulty, b"data"), 4) == b"data"
+
+
+async def test_no_signature_is_logged(faulty, proxy):
+    """What stands in a signed address would let anyone who reads the log use it."""
+    proxy.plant(is_whole, resetting(0))
+    with capture_logs() as logs, pytest.raises(SatchelError):
+        await upload(faulty, b"x" * 100_000)
+    assert len([entry for entry in logs if "error" in entry]) >= TRIES
+    assert "X-Amz" not in str(logs)
+    assert "Signature" not in str(logs)
+
+
+# The end of an upload
+
+
+async def test_a_failure_in_a_200_is_no_success(faulty, proxy, remains):
+    """S3 may send the status before the work is done, and then tell of a failure in the body."""
+    proxy.plant(is_complete, answering(200, "InternalError"))
+    assert await code_of(upload(faulty, b"x" * MIN_PART)) is Code.STORE_UNAVAILABLE
+    assert proxy.count(is_complete) == TRIES
+    assert not any(await asyncio.gather(*(remains(name) for name in _names(proxy))))
+
+
+async def test_a_failure_in_a_200_may_pass(faulty, proxy):
+    """Such a failure is one of the server's, after which the parts are still there."""
+    data = random.Random(4).randbytes(MIN_PART)
+    proxy.plant(is_complete, answering(200, "InternalError"), times=2)
+    assert await get(faulty, await upload(faulty, data), len(data)) == data
+
+
+async def test_an_answer_that_is_no_xml_is_not_taken_for_success(faulty, proxy):
+    """What cannot be read is not known, so the store is looked at."""
+    data = random.Random(5).randbytes(MIN_PART)
+    proxy.plant(is_complete, lambda exchange: exchange.answer(200, b"<half"), times=1)
+    assert await get(faulty, await upload(faulty, data), len(data)) == data
+    assert proxy.count(is_complete) == 2
+
+
+async def test_a_lost_answer_is_looked_up(faulty, proxy):
+    """When the object is there, it is complete, though nobody said so; it cannot be completed a second time."""
+    data = random.Random(6).randbytes(2 * MIN_PART)
+    proxy.plant(is_complete, losing_the_answer())
+    assert await get(faulty, await upload(faulty, data), len(data)) == data
+    assert proxy.count(is_complete) == 1
+
+
+@pytest.mark.parametrize("size", [100, MIN_PART + 100])
+async def test_what_is_stored_is_counted(faulty, proxy, seaweed, bucket, size):
+    """An object that is not of the size that was sent is damaged, and removed."""
+
+    async def damage(exchange):
+        async with seaweed.client() as client:
+            await client.put_object(bucket, exchange.request.path.split("/", 2)[2], BytesIO(b"other"), 5)
+        await exchange.forward()
+
+    proxy.plant(is_head, damage, times=1)
+    assert await code_of(upload(faulty, b"x" * size)) is Code.STORE_INTEGRITY
+    assert not _names(proxy) & set(await seaweed.objects(bucket))
+
+
+async def test_an_object_that_vanished_is_damaged(faulty, proxy):
+    """A store that confirmed an object and does not have it is not to be trusted with the next."""
+    proxy.plant(is_head, answering(404))
+    assert await code_of(upload(faulty, b"data")) is Code.STORE_INTEGRITY
+
+
+# Giving up
+
+
+@pytest.mark.parametrize("which", [is_whole, is_begin, is_part, is_complete, is_head])
+async def test_a_cancelled_upload_leaves_nothing(faulty, proxy, remains, which):
+    """At whatever request the client leaves: the upload is aborted, and what was stored is removed."""
+    gate = asyncio.Event()
+    proxy.plant(which, held(gate))
+    uploading = asyncio.create_task(upload(faulty, b"x" * (100 if which is is_whole else 2 * MIN_PART)))
+    await eventually(lambda: proxy.count(which))
+    uploading.cancel()
+    await asyncio.sleep(0)
+    gate.set()  # the store has the request, and goes on with it
+    with pytest.raises(asyncio.CancelledError):
+        await uploading
+    assert not any(await asyncio.gather(*(remains(name) for name in _names(proxy))))
+
+
+async def test_an_abort_that_is_cancelled_goes_on(s3_at, proxy, bucket, remains):
+    """Removing what was stored is not stopped half way, and the store waits for it when it closes."""
+    gate = asyncio.Event()
+    async with s3_at(f"s3+http://{proxy.host}:{proxy.port}/{bucket}") as store:
+        name = new_object_name()
+        writer = await store.create(name)
+        await writer.write(memoryview(b"x" * MIN_PART))
+        proxy.plant(lambda request: request.method == "DELETE", held(gate))
+        aborting = asyncio.create_task(writer.abort())
+        await eventually(lambda: proxy.count(lambda request: request.method == "DELETE"))
+        aborting.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await aborting
+        assert await remains(name)
+        gate.set()
+    assert not await remains(name)
+
+
+async def test_an_abort_never_raises(faulty, proxy):
+    """What cannot be removed is left to the sweeper."""
+    writer = await faulty.create(new_object_name())
+    await writer.write(memoryview(b"x" * MIN_PART))
+    proxy.plant(any_request, answering(403, "AccessDenied"))
+    await writer.abort()
+
+
+# Servers run on uvloop, whose transports keep what they could not send yet where it is; asyncio's own copy it.
+@pytest.mark.parametrize("new_loop", [asyncio.new_event_loop, uvloop.new_event_loop])
+@pytest.mark.parametrize("ended_by", ["cancellation", "refusal"])
+def test_nothing_is_sent_from_memory_that_was_given_back(seaweed, bucket, s3_at, new_loop, ended_by):
+    """After a failed or cancelled write the memory is another upload's, so not a byte of it may follow."""
+    arrived, data = bytearray(), bytearray(8 * MIN_PART)
+
+    async def upload_and_overwrite():
+        begun, reused = asyncio.Event(), asyncio.Event()
+
+        async def keep(exchange):
+            async for chunk in exchange.body(MIB):
+                arrived.extend(chunk)
+            begun.set()
+            if ended_by == "refusal":
+                await exchange.answer(403, b"<Error><Code>AccessDenied</Code></Error>")
+            await reused.wait()
+            async for chunk in exchange.body():
+                arrived.extend(chunk)
+
+        async with AsyncExitStack() as exits:
+            proxy = await exits.enter_async_context(UnreliableProxy(seaweed.host, seaweed.port))
+            store = await exits.enter_async_context(s3_at(f"s3+http://{proxy.host}:{proxy.port}/{bucket}"))
+            proxy.plant(is_part, keep, times=1)
+            writer = await store.create(new_object_name())
+            writing = asyncio.create_task(writer.write(memoryview(data)))
+            await begun.wait()
+            if ended_by == "cancellation":
+                writing.cancel()
+            await asyncio.wait([writing])
+            data[:] = b"\xff" * len(data)
+            assert writing.cancelled() or isinstance(writing.exception(), SatchelError)
+            reused.set()
+            await writer.abort()
+            await eventually(lambda: not proxy._connections)
+
+    with asyncio.Runner(loop_factory=new_loop) as runner:
+        runner.run(asyncio.wait_for(upload_and_overwrite(), PATIENCE))
+    assert MIB <= len(arrived) < len(data)
+    assert b"\xff" not in arrived
+
+
+# Downloads
+
+
+@pytest.mark.parametrize(("start", "length"), [(0, 3 * MIB), (1000, 2 * MIB)])
+async def test_a_download_goes_on_where_it_broke(faulty, proxy, start, length):
+    """A connection that breaks in mid-body is replaced; the client sees no seam."""
+    data = random.Random(7).randbytes(3 * MIB)
+    name = await put(faulty, data)
+    proxy.plant(is_get, cutting_the_answer(500_000), times=3)
+    assert await get(faulty, name, len(data), start, length) == data[start : start + length]
+    assert proxy.count(is_get) == 4
+
+
+async def test_a_download_that_never_goes_on_is_given_up(faulty, proxy):
+    """Without one more byte in several tries the store counts as gone."""
+    name = await put(faulty, b"x" * MIB)
+    proxy.plant(is_get, cutting_the_answer(1000), times=1)
+    proxy.plant(is_get, cutting_the_answer(0))
+    assert await code_of(get(faulty, name, MIB)) is Code.STORE_UNAVAILABLE
+
+
+async def test_an_object_that_is_lost_while_it_is_read_is_damaged(faulty, proxy, seaweed, bucket):
+    """A reader that cannot go on because the object is gone says so, and does not end as if all were well."""
+    name = await put(faulty, b"x" * MIB)
+    proxy.plant(is_get, cutting_the_answer(1000), times=1)
+    reader = await faulty.read(name, MIB, 0, MIB)
+    async with seaweed.client() as client:
+        await client.remove_object(bucket, name)
+    with pytest.raises(SatchelError) as raised:
+        [chunk async for chunk in reader]
+    assert raised.value.code is Code.STORE_INTEGRITY
+    await reader.aclose()
+
+
+async def test_a_store_that_ignores_ranges_is_no_store(faulty, proxy):
+    """Other bytes than those that were asked for are never passed on."""
+    name = await put(faulty, b"0123456789")
+    proxy.plant(is_get, lambda exchange: exchange.answer(200, b"0123456789"))
+    assert await code_of(get(faulty, name, 10, 3, 4)) is Code.STORE_UNAVAILABLE
+
+
+async def test_closing_ends_a_download_at_once(faulty, proxy):
+    """A reader that is closed in the middle, also by a cancelled client, keeps no connection."""
+    name = await put(faulty, b"x" * 8 * MIB)
+    for cancelled in (False, True):
+        reader = await faulty.read(name, 8 * MIB, 0, 8 * MIB)
+        await anext(reader)
+        assert proxy._connections
+        if cancelled:
+            reading = asyncio.create_task(_stall(reader))
+            await asyncio.sleep(0)
+            reading.cancel()
+            await asyncio.gather(reading, return_exceptions=True)
+        else:
+            await reader.aclose()
+        await eventually(lambda: not proxy._connections)
+
+
+async def _stall(reader):
+    try:
+        await asyncio.Event().wait()
+    finally:
+        await reader.aclose()
+
+
+async def test_a_slow_reader_holds_little(faulty, proxy):
+    """What the client does not take yet stays with the store, but for a buffer."""
+    size = 64 * MIB
+    name = await put(faulty, bytes(size))
+    sent = 0
+
+    async def counted(exchange):
+        nonlocal sent
+        real = exchange._writer.write
+
+        def write(data):
+            nonlocal sent
+            sent += len(data)
+            real(data)
+
+        exchange._writer.write = write
+        await exchange.forward()
+
+    proxy.plant(is_get, counted)
+    reader = await faulty.read(name, size, 0, size)
+    taken = 0
+    async for chunk in reader:
+        assert len(chunk) <= MIB
+        taken += len(chunk)
+        await asyncio.sleep(0.001)
+        assert sent - taken <= 16 * MIB  # the buffers of two sockets, which the system makes as large as it likes
+    assert taken == size
+    await reader.aclose()
