@@ -73,6 +73,18 @@ async def test_the_limit_yields_where_nothing_comes_back(monkeypatch):
     assert store._used == 0
 
 
+async def test_a_slow_store_is_waited_for(monkeypatch):
+    monkeypatch.setattr(memory, "STALL", 0.01)
+    store = Memory(1000)
+    buffer = await store.take(1000)
+    store.sent(buffer)
+    waiting = await started(store.take(1000))
+    await asyncio.wait([waiting], timeout=0.2)
+    assert not waiting.done()
+    store.give(buffer)
+    await soon(waiting)
+
+
 async def test_a_buffer_that_came_back_is_used_again(patient):
     store = Memory(100_000)
     held, buffer = await store.take(8192), await store.take(8192)

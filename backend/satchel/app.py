@@ -108,7 +108,7 @@ async def opened(settings: Settings) -> AsyncIterator[Stack]:
         exits.push_async_callback(stack.blobs.close)
         await stack.events.open()
         exits.push_async_callback(stack.events.close)
-        exits.push_async_callback(stack.files.drain)
+        exits.push_async_callback(stack.files.tasks.drain)
         yield stack
 
 

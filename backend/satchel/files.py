@@ -17,13 +17,13 @@ A crash before U4 leaves an intent whose lease runs out and whose bytes the swee
 import asyncio
 import hashlib
 import re
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from datetime import timedelta
 from mmap import mmap
 from types import TracebackType
-from typing import Any, Self, TypeVar
+from typing import Self
 from uuid import UUID
 
 import structlog
@@ -43,9 +43,8 @@ from satchel.metadata import (
     Published,
     StorageUsage,
 )
+from satchel.tasks import Tasks
 from satchel.threads import run_in
-
-T = TypeVar("T")
 
 MAX_KEY_LENGTH = 255
 _SHA256 = re.compile(r"[0-9a-f]{64}")
@@ -79,7 +78,7 @@ class FileService:
         self._reclaim = reclaim
         self.memory = Memory(int(settings.upload_memory))
         self._leased: dict[UUID, Upload] = {}
-        self._tasks: set[asyncio.Task[Any]] = set()
+        self.tasks = Tasks()
 
     # Uploads
 
@@ -132,7 +131,7 @@ class FileService:
             return published
 
         # A client that leaves now must not leave the outcome open: the transaction runs to its end.
-        return await asyncio.shield(self.spawn(commit()))
+        return await asyncio.shield(self.tasks.spawn(commit()))
 
     async def adopt(self, records: Sequence[FileRecord], uploads: Sequence["Upload"]) -> list[FileRecord]:
         """Take over files of another stack (U4, U6) with their ids, names, types and dates, all of them or none.
@@ -158,7 +157,7 @@ class FileService:
             self._changed()
             return adopted
 
-        return await asyncio.shield(self.spawn(commit()))
+        return await asyncio.shield(self.tasks.spawn(commit()))
 
     async def renew_leases(self) -> None:
         """Keep the leases of running uploads, until cancelled; an upload whose lease is gone stops at its next byte."""
@@ -268,7 +267,7 @@ class FileService:
         try:
             writer = await self._blobs.create(object_name)
         except BaseException:
-            await asyncio.shield(self.spawn(self._abandon(upload_id)))
+            await asyncio.shield(self.tasks.spawn(self._abandon(upload_id)))
             raise
         upload = Upload(self, upload_id, object_name, filename, declared_type, writer)
         self._leased[upload_id] = upload
@@ -294,23 +293,6 @@ class FileService:
             await self._metadata.abandon_upload(upload_id, grace)
         self._reclaim()
 
-    def spawn(self, work: Coroutine[Any, Any, T]) -> asyncio.Task[T]:
-        """Run work that a cancelled request must not interrupt; `drain` waits for it."""
-        task = asyncio.create_task(work)
-        self._tasks.add(task)
-        task.add_done_callback(self._ended)
-        return task
-
-    def _ended(self, task: asyncio.Task[Any]) -> None:
-        self._tasks.discard(task)
-        if not task.cancelled():
-            task.exception()  # where the request is gone nobody else asks for it
-
-    async def drain(self) -> None:
-        """Wait for the work that outlived its request; called before the ports are closed."""
-        while self._tasks:
-            await asyncio.wait(self._tasks)
-
 
 class Intake:
     """The uploads of one request: `async with files.intake() as intake`."""
@@ -325,7 +307,7 @@ class Intake:
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        await asyncio.shield(self._service.spawn(self._service.discard(self._uploads)))
+        await asyncio.shield(self._service.tasks.spawn(self._service.discard(self._uploads)))
 
     async def start(self, filename: str, declared_type: str | None) -> "Upload":
         """Start an upload under the client's name for it; the name is cleaned first. Raises INVALID_FILENAME."""
@@ -444,6 +426,7 @@ class Upload:
             return
         buffer, step = self._filling, memoryview(self._filling)[: self._filled]
         self._filling, self._filled = None, 0
+        self._service.memory.sent(buffer)
         self._hashed = asyncio.create_task(self._hash(step, self._hashed))
         self._storing.add(asyncio.create_task(self._store(buffer, step, self._hashed)))
 

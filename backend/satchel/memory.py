@@ -11,9 +11,9 @@ STALL = 1.0
 class Memory:
     """Gives out buffers, in order of asking, as far as the limit goes.
 
-    What holds a buffer for long is a slow client that fills it. When all of it is with such clients, the limit yields:
-    once nothing has come back for a while, one buffer more is made, which the faster ones then take turns with. So no
-    number of slow uploads stops the others, and the memory grows only by what the slow ones hold.
+    A store that is slow is waited for. Clients are not: when all buffers are with clients that fill them, and none has
+    come back for a while, the limit yields by one buffer, which the faster ones then take turns with. So no number of
+    slow clients stops the others, and the memory grows only by what the slow ones hold.
 
     Buffers are maps, because a disk can take whole pages straight from memory, and because an anonymous map costs only
     the pages that were written to.
@@ -26,6 +26,7 @@ class Memory:
         self._limit = limit
         self._used = 0
         self._returns = 0
+        self._with_store: set[int] = set()
         self._free: defaultdict[int, list[mmap]] = defaultdict(list)
         self._waiting: deque[tuple[asyncio.Future[None], int]] = deque()
 
@@ -37,8 +38,13 @@ class Memory:
             self._used += size
         return self._free[size].pop() if self._free[size] else mmap(-1, size)
 
+    def sent(self, buffer: mmap) -> None:
+        """Note that a buffer is filled, and with the store."""
+        self._with_store.add(id(buffer))
+
     def give(self, buffer: mmap) -> None:
         """Take a buffer back; nothing may use it any more."""
+        self._with_store.discard(id(buffer))
         self._returns += 1
         self._release(len(buffer))
         if self._used == 0:
@@ -68,7 +74,8 @@ class Memory:
             while not turn.done():
                 seen = self._returns
                 await asyncio.wait([turn], timeout=STALL)
-                if not turn.done() and self._waiting[0] is place and self._returns == seen:
+                stalled = self._returns == seen and not self._with_store
+                if not turn.done() and self._waiting[0] is place and stalled:
                     self._waiting.popleft()
                     self._used += size
                     return

@@ -93,5 +93,5 @@ async def s3_files(faulty, tmp_path):
     await metadata.open()
     files = FileService(metadata, faulty, settings, changed=lambda: None, reclaim=lambda: None)
     yield files
-    await files.drain()
+    await files.tasks.drain()
     await metadata.close()

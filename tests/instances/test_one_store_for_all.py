@@ -15,7 +15,7 @@ from stacks import scaled_only
 pytestmark = scaled_only
 
 MIB = 1024 * 1024
-quick = pytest.mark.settings(upload_lease="1s", sweep_interval="0.2s", delete_grace="0.01s")
+quick = pytest.mark.settings(sweep_interval="0.2s", delete_grace="0.01s")
 
 
 async def upload(client, data, name="a.txt", **headers):
@@ -112,6 +112,7 @@ async def test_a_key_used_at_both_gives_one_file(shared_pair):
 
 
 @quick
+@pytest.mark.settings(upload_lease="3s")
 async def test_what_a_killed_instance_left_is_swept_by_another(pair):
     """After the lease, neither the row nor the parts of an upload are left; whole files and running uploads stay."""
     doomed, survivor = pair

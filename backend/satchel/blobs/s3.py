@@ -26,6 +26,7 @@ from yarl import URL
 
 from satchel.blobs import checked, damaged
 from satchel.errors import CannotStart, Code, SatchelError
+from satchel.tasks import Tasks
 
 T = TypeVar("T")
 
@@ -206,7 +207,7 @@ class S3BlobStore:
         self._connections = connections
         self._lifetime = link_lifetime
         self._sessions: list[aiohttp.ClientSession] = []
-        self._tasks: set[asyncio.Task[Any]] = set()
+        self.tasks = Tasks()
 
     async def open(self) -> None:
         """Look for the bucket, with the key, and make it when it is missing."""
@@ -225,8 +226,7 @@ class S3BlobStore:
 
     async def close(self) -> None:
         """Wait for what goes on in the background, such as removals, and close the connections."""
-        while self._tasks:
-            await asyncio.wait(self._tasks)
+        await self.tasks.drain()
         for session in self._sessions:
             await session.close()
 
@@ -370,18 +370,6 @@ class S3BlobStore:
         except _FAULTS as error:
             log.warning("not removed; left to the sweeper", object_name=name, error=_described(error))
 
-    def spawn(self, work: Coroutine[Any, Any, T]) -> asyncio.Task[T]:
-        """Run work that a cancelled caller must not interrupt; `close` waits for it."""
-        task = asyncio.create_task(work)
-        self._tasks.add(task)
-        task.add_done_callback(self._forget)
-        return task
-
-    def _forget(self, task: asyncio.Task[Any]) -> None:
-        self._tasks.discard(task)
-        if not task.cancelled():
-            task.exception()  # where the caller is gone nobody else asks for it
-
     def _new_session(self, pool: float | None = None) -> aiohttp.ClientSession:
         session = aiohttp.ClientSession(
             connector=aiohttp.TCPConnector(limit=self._connections),
@@ -417,7 +405,7 @@ class S3BlobStore:
         The store goes on with a request that it has whole when the client leaves, so whatever is removed before the
         answer may come back. A request that it does not have whole has no effect.
         """
-        task = self.spawn(request)
+        task = self.tasks.spawn(request)
         try:
             return await asyncio.shield(task)
         except asyncio.CancelledError:
@@ -539,12 +527,12 @@ class S3BlobWriter:
     async def abort(self) -> None:
         """Abort the multipart upload, or remove the object."""
         if self._whole or self._multipart is not None:
-            await asyncio.shield(self._store.spawn(self._store.give_up(self._name, self._multipart)))
+            await asyncio.shield(self._store.tasks.spawn(self._store.give_up(self._name, self._multipart)))
 
     async def _upload_id(self) -> str:
         """The id of the multipart upload, begun by whoever asks first, for all; a cancelled write leaves it running."""
         if self._multipart is None:
-            self._multipart = self._store.spawn(self._store.begin_multipart(self._name))
+            self._multipart = self._store.tasks.spawn(self._store.begin_multipart(self._name))
         return await asyncio.shield(self._multipart)
 
 
