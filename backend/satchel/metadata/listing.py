@@ -47,7 +47,7 @@ LONG_STRETCH = 80_000
 """Entries that are walked next, where many files match but not here. Without a bound PostgreSQL may take to sorting all
 files, because it expects fewer to match."""
 ENOUGH = 0.25
-"""The share of a page that a stretch must fill to be followed by the long one at once: the rest is not far."""
+"""The share of a page that a stretch must fill to be made longer at once, so that it may fill the whole page."""
 FEW = 2_000
 """Files that are read and sorted at most: some milliseconds. With more of them in a million, 50 are found in a walk of
 25,000 entries, which takes as long."""
@@ -128,7 +128,7 @@ class _Query:
             return await self._search(c)
         rows = await self._walk(c, STRETCH)
         if self._limit > len(rows) >= self._limit * ENOUGH:
-            rows = await self._walk(c, LONG_STRETCH)
+            rows = await self._walk(c, round(STRETCH / ENOUGH))
         if len(rows) == self._limit:
             return rows
         ends, narrow = await self._look_around(c)
@@ -139,8 +139,7 @@ class _Query:
         rows = await self._walk(c, LONG_STRETCH)
         if len(rows) == self._limit:
             return rows
-        # All entries, then. SQLite might rather sort what a filter lets through; PostgreSQL knows when that is better.
-        return await (self._walk(c, cursors.MAX_INT) if c.dialect.name == "sqlite" else self._search(c))
+        return await self._search(c)
 
     async def _walk(self, c: AsyncConnection, stretch: int) -> Sequence[Row[Any]]:
         """The matching files in so many entries of the order's index."""
