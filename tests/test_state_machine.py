@@ -84,7 +84,7 @@ class Life(RuleBasedStateMachine):
         shutil.rmtree(self.path)
 
     async def _stage(self, filename, content):
-        upload = await self.stack.files.begin(filename, None)
+        upload = await self.stack.files.uploads.begin(filename, None)
         for at in range(0, len(content), 1000):
             await upload.write(memoryview(content[at : at + 1000]))
         await upload.finish()
@@ -137,7 +137,7 @@ class Life(RuleBasedStateMachine):
         else:
             assert str(self.run(publishing).record.id) == file_id
             return multiple()
-        self.run(self.stack.files.discard([upload]))
+        self.run(self.stack.files.uploads.discard([upload]))
         return multiple()
 
     @rule(file_id=files, filename=filenames)
@@ -192,7 +192,7 @@ class Life(RuleBasedStateMachine):
     def give_up(self, one):
         generation, upload, *_ = one
         if generation == self.generation:
-            self.run(self.stack.files.discard([upload]))
+            self.run(self.stack.files.uploads.discard([upload]))
 
     @rule(content=contents)
     def break_off(self, content):
@@ -214,7 +214,7 @@ class Life(RuleBasedStateMachine):
 
     @rule(content=contents)
     def crash(self, content):
-        upload = self.run(self.stack.files.begin("crashed", None))
+        upload = self.run(self.stack.files.uploads.begin("crashed", None))
         self.run(upload.write(memoryview(content)))  # and nobody ends it
         self.run(self.exits.aclose())
         self.open()

@@ -42,7 +42,7 @@ async def sweep(stack):
 
 async def stage(stack, data=b"staged"):
     """An upload whose bytes are durable, and which nobody ends."""
-    staged = await stack.files.begin("a.txt", None)
+    staged = await stack.files.uploads.begin("a.txt", None)
     await staged.write(memoryview(data))
     await staged.finish()
     return staged
@@ -239,8 +239,8 @@ async def swept(stack, monkeypatch, outcomes):
 @pytest.mark.settings(sweep_interval=timedelta(hours=1))
 async def test_bytes_given_up_are_reclaimed_at_once(running, stack, kept):
     """What is given up wakes the sweeper, long before its interval is over."""
-    staged = await stack.files.begin("a.txt", None)
-    await stack.files.discard([staged])
+    staged = await stack.files.uploads.begin("a.txt", None)
+    await stack.files.uploads.discard([staged])
     await eventually(lambda: kept.count("garbage") == 0 and kept.is_empty())
 
 

@@ -73,9 +73,9 @@ def _wakeup(settings: Settings) -> Wakeup:
 def _blob_store(settings: Settings) -> BlobStore:
     if not settings.uses_s3:
         return LocalBlobStore(Path(settings.storage.removeprefix("file://")))
-    from satchel.blobs.s3 import S3BlobStore  # noqa: PLC0415
+    from satchel.blobs.s3 import Bucket, S3BlobStore  # noqa: PLC0415
 
-    return S3BlobStore(
+    bucket = Bucket(
         settings.storage,
         access_key=settings.s3_access_key,
         secret_key=settings.s3_secret_key.get_secret_value(),
@@ -84,6 +84,7 @@ def _blob_store(settings: Settings) -> BlobStore:
         public_url=settings.s3_public_url,
         link_lifetime=settings.download_link_lifetime,
     )
+    return S3BlobStore(bucket)
 
 
 @asynccontextmanager
@@ -116,7 +117,7 @@ async def opened(settings: Settings) -> AsyncIterator[Stack]:
 async def working(settings: Settings) -> AsyncIterator[Stack]:
     """The opened stack with its background work: the sweeper, and the keeping of leases."""
     async with opened(settings) as stack:
-        tasks = [asyncio.create_task(work) for work in (stack.sweeper.run(), stack.files.renew_leases())]
+        tasks = [asyncio.create_task(work) for work in (stack.sweeper.run(), stack.files.uploads.renew_leases())]
         try:
             yield stack
         finally:

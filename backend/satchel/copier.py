@@ -25,7 +25,8 @@ from urllib.parse import urlsplit
 from satchel.blobs import BlobStore, new_object_name
 from satchel.config import Settings
 from satchel.errors import CannotStart, Code, SatchelError
-from satchel.files import FileService, Intake, Upload
+from satchel.files import FileService
+from satchel.intake import Intake, Upload
 from satchel.metadata import FileFilter, FileOrder, FileRecord, Metadata, StorageUsage
 
 T = TypeVar("T")
@@ -131,7 +132,7 @@ class Copier:
             SatchelError: one side has stopped to answer, or the target is full; another run goes on from here.
         """
         await self._distinguish()
-        renewing = asyncio.create_task(self._files.renew_leases())
+        renewing = asyncio.create_task(self._files.uploads.renew_leases())
         try:
             self.tally.total = (await self._source.usage()).files
             async with asyncio.TaskGroup() as copies:

@@ -1,4 +1,4 @@
-"""What a file is called and what it is: clean a name, detect a type, decide what may be shown in place.
+"""What a file is: detect its type, tell its kind, decide what may be shown in place.
 
 Pure functions, no I/O. A type is decided by the bytes. The name only refines an answer that the bytes leave open, and
 the client's word counts only where bytes and name are silent: whoever uploads can write anything in either.
@@ -6,94 +6,18 @@ the client's word counts only where bytes and name are silent: whoever uploads c
 
 import codecs
 import re
-import unicodedata
 from functools import cache
 
 from pure_magic_rs import MagicDb
 
-from satchel.errors import Code, SatchelError
+from satchel.filenames import SPACES
+from satchel.filenames import extension as extension_of
 from satchel.metadata.records import FileKind
 
 HEAD_SIZE = 4096
 """Bytes from the start of a file that `detect_type` looks at; 2 KiB are too few to tell an .xlsx from a .zip."""
 
-MAX_FILENAME_BYTES = 255
-"""The longest name, in bytes of UTF-8: what ext4, APFS and NTFS can hold, so that every download can be saved."""
-
 UNKNOWN = "application/octet-stream"
-
-# --- names ------------------------------------------------------------------------------------------------------------
-
-# What a name never holds: it ends a header, opens a path, or shows something other than what is there.
-_FORBIDDEN = re.compile(
-    "["
-    '\x00-\x1f\x7f-\x9f"\ud800-\udfff'  # controls, the quote, halves of surrogate pairs
-    "\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069"  # bidirectional controls: "gpj.exe" can read as "exe.jpg"
-    "\u00ad\u034f\u115f\u1160\u17b4\u17b5\u180e\u200b\u2028\u2029\u2060-\u2065\u206a-\u206f\u3164\ufeff\uffa0"
-    "\ufff9-\ufffb\U0001d173-\U0001d17a\U000e0000-\U000e00ff"  # characters without a shape
-    "]"
-)
-# ZWNJ and ZWJ are spelling in Persian and the Indic scripts and glue in emoji; between other characters they only hide.
-_SCRIPT = "[\u0300-\u1fff\u2190-\U0010ffff]"
-_STRAY_JOINER = re.compile(f"(?<!{_SCRIPT})[\u200c\u200d]|[\u200c\u200d](?!{_SCRIPT})")
-_JOINERS = "\u200c\u200d"
-_SPACES = "".join(char for char in map(chr, range(0x3001)) if char.isspace())
-_SUFFIX = re.compile(r"(?:\.tar)?\.[^.]{1,16}\Z")
-
-
-def clean_filename(raw: str) -> str:
-    """The name under which a file is kept: the last component of `raw` without anything that deceives or breaks.
-
-    Any script and ordinary punctuation stay; the result is in NFC, has at most `MAX_FILENAME_BYTES` bytes of UTF-8
-    (the stem is cut, the extension stays), and is a fixed point. It is a label only, never part of a path or key.
-
-    Raises SatchelError INVALID_FILENAME where nothing is left.
-    """
-    name = _FORBIDDEN.sub("", re.split(r"[/\\]", raw)[-1])
-    if len(name) > 4 * MAX_FILENAME_BYTES + 64:
-        # NFC sorts runs of combining marks in quadratic time. It joins at most four characters into one, so that
-        # this many from the front and the extension are all that can be left in the end.
-        name = name[: 4 * MAX_FILENAME_BYTES] + name[-64:]
-    name = _STRAY_JOINER.sub("", unicodedata.normalize("NFC", name))
-    name = _shorten(_trim(name))
-    if not name:
-        raise SatchelError(Code.INVALID_FILENAME, "Nothing is left of the file name once it is cleaned.")
-    return name
-
-
-def _trim(name: str) -> str:
-    """Without spaces around it and dots behind it, which Windows drops and which make `.` and `..`."""
-    return name.lstrip(_SPACES).rstrip(_SPACES + _JOINERS + ".")
-
-
-def _shorten(name: str) -> str:
-    if len(name.encode()) <= MAX_FILENAME_BYTES:
-        return name
-    suffix = _SUFFIX.search(name, len(name) - 24)
-    extension = suffix.group() if suffix else ""
-    room = MAX_FILENAME_BYTES - len(extension.encode())
-    stem = name.encode()[:room].decode(errors="ignore")
-    end = len(stem)
-    while end and _continues(name, end):
-        end -= 1
-    return _trim((stem[:end] or stem).rstrip(_JOINERS) + extension)
-
-
-def _continues(text: str, index: int) -> bool:
-    """Whether a cut before `text[index]` would part what is read as one character (the common cases of UAX 29)."""
-    char = text[index]
-    return (
-        unicodedata.category(char).startswith("M")
-        or char in _JOINERS
-        or text[index - 1] in _JOINERS
-        or "\U0001f3fb" <= char <= "\U0001f3ff"  # skin tones
-    )
-
-
-def _extension(filename: str) -> str:
-    """The part behind the last dot in lower case, or a name without a dot as a whole (`Makefile`)."""
-    return filename.rpartition(".")[2].lower()
-
 
 # --- types ------------------------------------------------------------------------------------------------------------
 
@@ -266,7 +190,7 @@ def detect_type(head: bytes, filename: str, declared: str | None = None) -> str:
     clean name, `declared` what the client said. Text that is HTML, SVG or XML by content is called so under any name.
     """
     head = head[:HEAD_SIZE]
-    extension = _extension(filename)
+    extension = extension_of(filename)
     text = _decode(head)
     if text is None:
         return _binary_type(head, extension, declared)
@@ -365,7 +289,7 @@ _XML_ROOTS = {"svg": "image/svg+xml", "html": "application/xhtml+xml", "math": "
 def _markup(text: str) -> str | None:
     """The HTML, SVG or XML type of a text that begins as such, after white space and comments, else None."""
     is_xml = False
-    rest = text.lstrip("\ufeff" + _SPACES)
+    rest = text.lstrip("\ufeff" + SPACES)
     while True:
         if rest.startswith("<!--"):
             rest = _after(rest, "-->")
@@ -381,7 +305,7 @@ def _markup(text: str) -> str | None:
             rest = _after(rest, "]>" if "[" in rest.partition(">")[0] else ">")
         else:
             break
-        rest = rest.lstrip(_SPACES)
+        rest = rest.lstrip(SPACES)
     root = _ROOT.match(rest)
     name = root.group(1).lower() if root else ""
     if is_xml or name in {"svg", "math"}:

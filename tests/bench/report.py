@@ -352,8 +352,7 @@ def _door_budget(results: list[Result]) -> Budget:
 
 
 def _ratio_budgets(section: str, results: list[Result]) -> list[Budget]:
-    other, least = LEAST[section]
-    whose = {NGINX: "nginx's", DIRECT: "the S3 store's own"}[other]
+    other, whose, least = LEAST[section]
     made = []
     for (what, by), ratio in least.items():
         who = f"A {what}" if what == "download" else f"An upload by {by}"

@@ -7,7 +7,7 @@ import pytest
 from unreliable import UnreliableProxy
 
 from satchel.blobs.local import LocalBlobStore
-from satchel.blobs.s3 import S3BlobStore
+from satchel.blobs.s3 import Bucket, S3BlobStore
 from satchel.config import Settings
 from satchel.files import FileService
 from satchel.metadata import Metadata
@@ -46,7 +46,7 @@ def s3_at(s3_keys):
 
     @asynccontextmanager
     async def opened(url, **settings):
-        store = S3BlobStore(url, **s3_keys, **settings)
+        store = S3BlobStore(Bucket(url, **s3_keys, **settings))
         await store.open()
         try:
             yield store

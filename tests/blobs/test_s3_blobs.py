@@ -4,6 +4,7 @@ import asyncio
 import inspect
 import random
 from datetime import timedelta
+from types import SimpleNamespace
 from urllib.parse import parse_qs, urlsplit
 
 import httpx
@@ -12,20 +13,13 @@ from miniopy_async import Minio
 from miniopy_async.datatypes import CompleteMultipartUploadResult, ListMultipartUploadsResult
 from miniopy_async.error import InvalidResponseError
 from stored import SHARE, code_of, get, put
+from yarl import URL
 
 from satchel.blobs import new_object_name
-from satchel.blobs.s3 import (
-    FIRST_PART,
-    LARGE,
-    MAX_PART,
-    MAX_PARTS,
-    MIB,
-    MIN_PART,
-    S3BlobStore,
-    parse_public_url,
-    parse_url,
-    part_size,
-)
+from satchel.blobs.s3 import Bucket, S3BlobStore
+from satchel.blobs.s3.address import parse_public_url, parse_url
+from satchel.blobs.s3.tap import Tap
+from satchel.blobs.s3.writer import FIRST_PART, LARGE, MAX_PART, MAX_PARTS, MIB, MIN_PART, part_size
 from satchel.errors import CannotStart, Code
 from seaweed import Seaweed
 
@@ -174,11 +168,20 @@ async def test_a_range_is_asked_of_the_store(faulty, proxy):
     assert b"\r\nRange: bytes=1000-1009\r\n" in request.head + b"\r\n"
 
 
-async def test_a_store_behind_the_port_has_no_file(s3):
-    """There is no descriptor to send from."""
+async def test_few_bytes_are_read_and_keep_their_connection(s3):
+    """A connection that was tapped cannot be used again, so only many bytes are worth one."""
     reader = await s3.read(await put(s3, b"data"), 4, 0, 4)
-    assert reader.file is None
+    assert reader.slices() is None
     await reader.aclose()
+
+
+async def test_bytes_behind_tls_are_read():
+    """What comes encrypted has to be seen; moving it would give the client the ciphertext."""
+    for scheme, fits in (("http", True), ("https", False)):
+        response = SimpleNamespace(connection=object(), url=URL(f"{scheme}://localhost/bucket/name"))
+        assert Tap.fits(response) is fits
+    assert not Tap.fits(SimpleNamespace(connection=None, url=URL("http://localhost/all/there")))
+    assert not Tap.fits(None)
 
 
 async def test_the_files_of_other_names_stay(s3, seaweed, bucket):
@@ -211,8 +214,8 @@ async def test_more_uploads_of_a_name_than_a_listing_holds(faulty, proxy, seawee
     async with seaweed.client() as client:
         for _ in range(5):
             await client._create_multipart_upload(bucket, name, {})
-    real = faulty._client._list_multipart_uploads
-    faulty._client._list_multipart_uploads = lambda *args, **kwargs: real(*args, max_uploads=2, **kwargs)
+    real = faulty._bucket._client._list_multipart_uploads
+    faulty._bucket._client._list_multipart_uploads = lambda *args, **kwargs: real(*args, max_uploads=2, **kwargs)
     await faulty.delete(name)
     assert name not in await seaweed.multiparts(bucket)
     assert proxy.count(lambda request: request.method == "GET") == 3
@@ -282,15 +285,15 @@ async def test_a_missing_bucket_is_made(s3_at, seaweed):
 async def _why(store):
     with pytest.raises(CannotStart, match=r"^SATCHEL_\w+: [^\n]+$") as raised:
         await store.open()
-    assert all(session.closed for session in store._sessions)
+    assert all(session.closed for session in store._bucket._sessions)
     return str(raised.value)
 
 
 async def test_a_wrong_key_stops_the_start(bucket_url, seaweed):
     """The line names the setting that is wrong, key or secret, and repeats neither."""
-    unknown = S3BlobStore(bucket_url, access_key="unknown-key", secret_key=seaweed.secret_key)
+    unknown = S3BlobStore(Bucket(bucket_url, access_key="unknown-key", secret_key=seaweed.secret_key))
     assert "SATCHEL_S3_ACCESS_KEY" in await _why(unknown)
-    wrong = S3BlobStore(bucket_url, access_key=seaweed.access_key, secret_key="wrong-secret")
+    wrong = S3BlobStore(Bucket(bucket_url, access_key=seaweed.access_key, secret_key="wrong-secret"))
     reason = await _why(wrong)
     assert reason.startswith("SATCHEL_S3_SECRET_KEY: ")
     assert "wrong-secret" not in reason
@@ -298,11 +301,11 @@ async def test_a_wrong_key_stops_the_start(bucket_url, seaweed):
 
 async def test_a_wrong_address_stops_the_start(seaweed, unused_tcp_port, s3_keys):
     """Where nothing answers, where there is no TLS, and where something else answers, the line names the URL."""
-    nothing = S3BlobStore(f"s3+http://127.0.0.1:{unused_tcp_port}/files", **s3_keys)
+    nothing = S3BlobStore(Bucket(f"s3+http://127.0.0.1:{unused_tcp_port}/files", **s3_keys))
     assert "nothing answers" in await _why(nothing)
-    plain = S3BlobStore(f"s3+https://127.0.0.1:{seaweed.port}/files", **s3_keys)
+    plain = S3BlobStore(Bucket(f"s3+https://127.0.0.1:{seaweed.port}/files", **s3_keys))
     assert "no TLS" in await _why(plain)
-    unknown = S3BlobStore("s3+http://no-such-host.invalid/files", **s3_keys)
+    unknown = S3BlobStore(Bucket("s3+http://no-such-host.invalid/files", **s3_keys))
     assert (await _why(unknown)).startswith("SATCHEL_STORAGE_URL: ")
 
 
@@ -311,7 +314,7 @@ async def test_another_server_stops_the_start(proxy, s3_keys):
     for status, body in ((200, b"<html>hello</html>"), (404, b"<html>"), (405, b""), (201, b"{}")):
         proxy.heal()
         proxy.plant(lambda _: True, lambda exchange, s=status, b=body: exchange.answer(s, b, "text/html"))
-        store = S3BlobStore(f"s3+http://{proxy.host}:{proxy.port}/files", **s3_keys)
+        store = S3BlobStore(Bucket(f"s3+http://{proxy.host}:{proxy.port}/files", **s3_keys))
         assert "does not act as an S3 store" in await _why(store)
 
 
@@ -323,7 +326,7 @@ async def test_what_speaks_no_http_stops_the_start(proxy, s3_keys):
         await exchange._writer.drain()
 
     proxy.plant(lambda _: True, greet)
-    store = S3BlobStore(f"s3+http://{proxy.host}:{proxy.port}/files", **s3_keys)
+    store = S3BlobStore(Bucket(f"s3+http://{proxy.host}:{proxy.port}/files", **s3_keys))
     assert "no HTTP" in await _why(store)
 
 
@@ -342,16 +345,16 @@ async def test_a_refusal_names_its_setting(proxy, s3_keys, status, code, setting
     """What AWS and MinIO answer to a bucket that is not ours, a wrong region or a wrong clock."""
     body = f"<Error><Code>{code}</Code><Message>no</Message></Error>".encode()
     proxy.plant(lambda _: True, lambda exchange: exchange.answer(status, body))
-    store = S3BlobStore(f"s3+http://{proxy.host}:{proxy.port}/files", **s3_keys)
+    store = S3BlobStore(Bucket(f"s3+http://{proxy.host}:{proxy.port}/files", **s3_keys))
     assert (await _why(store)).startswith(f"{setting}: ")
 
 
 def test_a_setting_that_cannot_be_is_refused_at_once(s3_keys):
     """What needs no store to be seen as wrong does not wait for one."""
     with pytest.raises(ValueError, match="SATCHEL_S3_REGION"):
-        S3BlobStore("s3+http://localhost/files", region="no region", **s3_keys)
+        S3BlobStore(Bucket("s3+http://localhost/files", region="no region", **s3_keys))
     with pytest.raises(ValueError, match="SATCHEL_S3_PUBLIC_URL"):
-        S3BlobStore("s3+http://localhost/files", public_url="localhost", **s3_keys)
+        S3BlobStore(Bucket("s3+http://localhost/files", public_url="localhost", **s3_keys))
 
 
 async def test_a_store_that_is_gone_says_so(s3_at, seaweed):
@@ -369,7 +372,7 @@ async def test_a_store_that_comes_back_is_used_again():
     """A store that crashed and started again needs no restart of ours."""
     own = Seaweed().start()
     try:
-        store = S3BlobStore(own.new_bucket_url(), access_key=own.access_key, secret_key=own.secret_key)
+        store = S3BlobStore(Bucket(own.new_bucket_url(), access_key=own.access_key, secret_key=own.secret_key))
         await store.open()
         name = await put(store, b"data")
         reader = await store.read(name, 4, 0, 4)
@@ -426,7 +429,7 @@ def test_the_private_methods_of_the_client_are_as_we_use_them():
 
 async def test_an_address_is_signed_without_a_request(faulty, proxy):
     """With a region given, the client asks nobody where the bucket is."""
-    await faulty._signed("PUT", new_object_name(), {"partNumber": "1", "uploadId": "x"})
+    await faulty._bucket._signed("PUT", new_object_name(), {"partNumber": "1", "uploadId": "x"})
     await faulty.link(new_object_name(), "text/plain", "inline")
     assert proxy.seen == []
 

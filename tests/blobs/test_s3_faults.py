@@ -7,7 +7,7 @@ from io import BytesIO
 
 import pytest
 import uvloop
-from stored import SHARE, code_of, get, put
+from stored import SHARE, code_of, either_way, get, put
 from structlog.testing import capture_logs
 from unreliable import (
     UnreliableProxy,
@@ -21,7 +21,8 @@ from unreliable import (
 )
 
 from satchel.blobs import new_object_name
-from satchel.blobs.s3 import MIB, MIN_PART, PAUSES
+from satchel.blobs.s3.bucket import PAUSES
+from satchel.blobs.s3.writer import MIB, MIN_PART
 from satchel.errors import Code, SatchelError
 
 TRIES = 1 + len(PAUSES)
@@ -329,32 +330,35 @@ def test_nothing_is_sent_from_memory_that_was_given_back(seaweed, bucket, s3_at,
 
 
 @pytest.mark.parametrize(("start", "length"), [(0, 3 * MIB), (1000, 2 * MIB)])
-async def test_a_download_goes_on_where_it_broke(faulty, proxy, start, length):
+@either_way
+async def test_a_download_goes_on_where_it_broke(faulty, proxy, start, length, way):
     """A connection that breaks in mid-body is replaced; the client sees no seam."""
     data = random.Random(7).randbytes(3 * MIB)
     name = await put(faulty, data)
     proxy.plant(is_get, cutting_the_answer(500_000), times=3)
-    assert await get(faulty, name, len(data), start, length) == data[start : start + length]
+    assert await get(faulty, name, len(data), start, length, way) == data[start : start + length]
     assert proxy.count(is_get) == 4
 
 
-async def test_a_download_that_never_goes_on_is_given_up(faulty, proxy):
+@either_way
+async def test_a_download_that_never_goes_on_is_given_up(faulty, proxy, way):
     """Without one more byte in several tries the store counts as gone."""
-    name = await put(faulty, b"x" * MIB)
+    name = await put(faulty, b"x" * 2 * MIB)
     proxy.plant(is_get, cutting_the_answer(1000), times=1)
     proxy.plant(is_get, cutting_the_answer(0))
-    assert await code_of(get(faulty, name, MIB)) is Code.STORE_UNAVAILABLE
+    assert await code_of(get(faulty, name, 2 * MIB, way=way)) is Code.STORE_UNAVAILABLE
 
 
-async def test_an_object_that_is_lost_while_it_is_read_is_damaged(faulty, proxy, seaweed, bucket):
+@either_way
+async def test_an_object_that_is_lost_while_it_is_read_is_damaged(faulty, proxy, seaweed, bucket, way):
     """A reader that cannot go on because the object is gone says so, and does not end as if all were well."""
-    name = await put(faulty, b"x" * MIB)
+    name = await put(faulty, b"x" * 2 * MIB)
     proxy.plant(is_get, cutting_the_answer(1000), times=1)
-    reader = await faulty.read(name, MIB, 0, MIB)
+    reader = await faulty.read(name, 2 * MIB, 0, 2 * MIB)
     async with seaweed.client() as client:
         await client.remove_object(bucket, name)
     with pytest.raises(SatchelError) as raised:
-        [chunk async for chunk in reader]
+        [piece async for piece in way(reader)]
     assert raised.value.code is Code.STORE_INTEGRITY
     await reader.aclose()
 
@@ -366,12 +370,13 @@ async def test_a_store_that_ignores_ranges_is_no_store(faulty, proxy):
     assert await code_of(get(faulty, name, 10, 3, 4)) is Code.STORE_UNAVAILABLE
 
 
-async def test_closing_ends_a_download_at_once(faulty, proxy):
+@either_way
+async def test_closing_ends_a_download_at_once(faulty, proxy, way):
     """A reader that is closed in the middle, also by a cancelled client, keeps no connection."""
     name = await put(faulty, b"x" * 8 * MIB)
     for cancelled in (False, True):
         reader = await faulty.read(name, 8 * MIB, 0, 8 * MIB)
-        await anext(reader)
+        await anext(way(reader))
         assert proxy._connections
         if cancelled:
             reading = asyncio.create_task(_stall(reader))
@@ -390,7 +395,8 @@ async def _stall(reader):
         await reader.aclose()
 
 
-async def test_a_slow_reader_holds_little(faulty, proxy):
+@either_way
+async def test_a_slow_reader_holds_little(faulty, proxy, way):
     """What the client does not take yet stays with the store, but for a buffer."""
     size = 64 * MIB
     name = await put(faulty, bytes(size))
@@ -411,9 +417,9 @@ async def test_a_slow_reader_holds_little(faulty, proxy):
     proxy.plant(is_get, counted)
     reader = await faulty.read(name, size, 0, size)
     taken = 0
-    async for chunk in reader:
-        assert len(chunk) <= MIB
-        taken += len(chunk)
+    async for piece in way(reader):
+        assert len(piece) <= MIB
+        taken += len(piece)
         await asyncio.sleep(0.001)
         assert sent - taken <= 16 * MIB  # the buffers of two sockets, which the system makes as large as it likes
     assert taken == size

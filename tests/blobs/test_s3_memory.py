@@ -8,7 +8,7 @@ from unreliable import slowly
 
 from clients import client_at
 from raw import BOUNDARY, END, head_of_part
-from satchel.blobs.s3 import MIB, MIN_PART
+from satchel.blobs.s3.writer import MIB, MIN_PART
 from server import Server
 
 
@@ -43,7 +43,7 @@ async def test_many_uploads_share_the_memory(s3_files, proxy):
         upload = await intake.start(f"{number}.bin", None)
         while upload.size < size:
             await upload.write(piece)
-            used.append(s3_files.memory._used)
+            used.append(s3_files.uploads.memory._used)
         await upload.finish()
 
     async with s3_files.intake() as intake:

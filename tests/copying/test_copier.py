@@ -326,7 +326,7 @@ async def test_a_store_that_fails_for_a_moment_is_asked_again(source, target, co
     async def unsteady(*args):
         reader = await read(*args)
         if next(failures, None) is not None:
-            reader.stop -= 1_000_000
+            reader._stop -= 1_000_000
             return Ending(reader)
         return reader
 
@@ -419,7 +419,7 @@ class Reclaiming(Ending):
     async def __aiter__(self):
         async for chunk in self._reader:
             yield chunk
-        for upload_id in list(self._target.files._leased):
+        for upload_id in list(self._target.files.uploads._leased):
             await self._target.metadata.abandon_upload(upload_id)
         await self._target.sweeper.sweep()
 

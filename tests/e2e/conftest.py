@@ -16,7 +16,7 @@ from playwright.async_api import Error, async_playwright, expect
 
 from balancer import Balancer
 from server import Server
-from stacks import EmbeddedPlaces
+from stacks import one_is_enough
 
 expect.set_options(timeout=30_000)  # a bound for what never comes; a busy machine is no failure
 
@@ -27,10 +27,16 @@ FAILED = pytest.StashKey[bool]()
 ONLINE = "Object.defineProperty(Navigator.prototype, 'onLine', { get: () => true })"
 
 
-@pytest.fixture(scope="session")
-def places():
+@pytest.hookimpl(tryfirst=True)
+def pytest_generate_tests(metafunc):
     """A browser tests what lies in front of every stack, so one is enough, but where a test asks for `balancer`."""
-    return EmbeddedPlaces()
+    metafunc.definition.add_marker(one_is_enough, append=False)
+
+
+@pytest.fixture(autouse=True)
+def on_one_stack(stack_kind):
+    """Also for tests that ask for their server only while they run, which pytest cannot know when it collects."""
+    return stack_kind
 
 
 @pytest.fixture

@@ -47,7 +47,7 @@ async def test_a_large_upload_shows_how_far_it_is(manager, server, film):
 async def test_a_cancelled_upload_leaves_nothing(manager, server):
     """Cancel stops the sending; the server keeps neither a file nor a byte of it."""
     await manager.limit_uploads(300_000)
-    await manager.choose(file("unwanted.bin", noise(24 * MEGABYTE)))
+    await manager.choose(file("unwanted.bin", noise(8 * MEGABYTE)))
     bar = manager.upload("unwanted.bin").get_by_role("progressbar")
     await expect(bar).not_to_have_attribute("aria-valuenow", "0")
     await eventually(server.kept.objects, "the first bytes reach the store")

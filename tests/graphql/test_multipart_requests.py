@@ -261,8 +261,8 @@ async def test_upload_files_takes_all_or_none(client, stack, kept):
             file("1", b"1"),
         )
         yield whole[: -len(END)]
-        await eventually(lambda: len(stack.files._leased) == 2)
-        await stack.metadata.abandon_upload(list(stack.files._leased)[1])
+        await eventually(lambda: len(stack.files.uploads._leased) == 2)
+        await stack.metadata.abandon_upload(list(stack.files.uploads._leased)[1])
         yield END
 
     [error] = (await post(client, body())).json()["errors"]

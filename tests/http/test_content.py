@@ -17,10 +17,11 @@ from hypothesis import strategies as st
 from starlette.datastructures import Headers
 
 from kept import eventually
+from satchel.blobs import Slice
 from satchel.errors import Code, SatchelError
+from satchel.filenames import clean_filename
 from satchel.http import content
 from satchel.http.content import ByteStream, content_disposition, download_url, failed_condition, preview_url
-from satchel.media import clean_filename
 from stacks import embedded_only, one_is_enough
 
 MIB = 1024 * 1024
@@ -508,8 +509,6 @@ async def test_truncated_bytes_are_told(client, text, kept):
 class Chunks:
     """A blob of chunks that notes what was asked of it; an exception in it is raised in its place."""
 
-    file = None
-
     def __init__(self, *items):
         self.read, self.closed = 0, False
         self._items = items
@@ -521,6 +520,9 @@ class Chunks:
                 raise item
             self.read += 1
             yield item
+
+    def slices(self):
+        return None
 
     async def aclose(self):
         self.closed = True
@@ -568,18 +570,32 @@ async def test_a_stream_is_sent_and_closed():
     assert chunks.closed
 
 
-async def test_a_server_that_sends_files_is_given_the_file_in_slices(monkeypatch):
-    """With `http.response.zerocopysend` no byte passes through here: only places in the file do."""
-    monkeypatch.setattr(content, "SLICE", 4)
-    blob, connection = Chunks(), Connection()
-    blob.file, blob.position, blob.stop = 7, 2, 12
+async def test_a_server_that_sends_from_descriptors_is_given_slices():
+    """With `http.response.zerocopysend` no byte passes through here: only places in a file do, and sizes of a pipe."""
+    blob, connection = Chunks(Slice(7, 2, 4), Slice(7, 6, 3), Slice(8, None, 3)), Connection()
+    blob.slices = lambda: aiter(blob)
     extensions = {"http.response.zerocopysend": {}}
     response = ByteStream(blob, 206, {"Content-Length": "10"})
     await response({"type": "http", "extensions": extensions}, connection.receive, connection.send)
     slices = [message for message in connection.messages if message["type"] == "http.response.zerocopysend"]
-    assert [(one["file"], one["offset"], one["count"]) for one in slices] == [(7, 2, 4), (7, 6, 4), (7, 10, 2)]
+    places = [{key: one[key] for key in ("file", "offset", "count") if key in one} for one in slices]
+    assert places == [
+        {"file": 7, "offset": 2, "count": 4},
+        {"file": 7, "offset": 6, "count": 3},
+        {"file": 8, "count": 3},
+    ]
     assert connection.complete
     assert blob.closed
+
+
+async def test_what_has_no_slices_is_copied():
+    """A server that could send from descriptors gets the chunks of a blob that has none."""
+    blob, connection = Chunks(b"ab", b"cd"), Connection()
+    response = ByteStream(blob, 200, {"Content-Length": "4"})
+    extensions = {"http.response.zerocopysend": {}}
+    await response({"type": "http", "extensions": extensions}, connection.receive, connection.send)
+    assert connection.body == b"abcd"
+    assert connection.complete
 
 
 async def test_an_empty_stream_is_ended():

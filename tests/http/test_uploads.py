@@ -422,8 +422,8 @@ async def test_an_upload_whose_lease_was_taken_is_refused(client, stack, kept):
 
     async def body():
         yield head_of_part("file", "a.txt") + b"data"
-        await eventually(lambda: stack.files._leased)
-        [upload_id] = stack.files._leased
+        await eventually(lambda: stack.files.uploads._leased)
+        [upload_id] = stack.files.uploads._leased
         await stack.metadata.abandon_upload(upload_id)
         yield END
 

@@ -3,7 +3,7 @@
 import re
 import uuid
 from collections.abc import AsyncIterator
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 import structlog
 
@@ -57,17 +57,28 @@ class BlobWriter(Protocol):
         """Give the object up and remove what is there. Never raises: what stays behind is left to the sweeper."""
 
 
-class BlobReader(Protocol):
-    """A range of one object, opened: iterate over its chunks, in order and to the end. Close it when done."""
+class Slice(NamedTuple):
+    """Bytes behind a descriptor: `size` of them, of a file from `offset`, or the next ones of a pipe (None)."""
 
-    file: int | None
-    """A descriptor of a file that holds the object, for a server that can send from it; None where there is none."""
-    position: int
-    """Where in the file the next chunk begins, and `stop` where the range ends."""
-    stop: int
+    file: int
+    offset: int | None
+    size: int
+
+
+class BlobReader(Protocol):
+    """A range of one object, opened: read it once, by chunks or by slices, in order and to the end; then close it.
+
+    Either raises STORE_INTEGRITY in the middle where the object ends early.
+    """
 
     def __aiter__(self) -> AsyncIterator[bytes]:
-        """The chunks. Raises STORE_INTEGRITY in the middle where the object ends early."""
+        """The chunks."""
+
+    def slices(self) -> AsyncIterator[Slice] | None:
+        """The range for a server that sends from descriptors, so that no byte comes into this process.
+
+        Each is to be sent whole before the next. None where the bytes can only be read, or are too few to bother.
+        """
 
     async def aclose(self) -> None:
         """Release the object."""

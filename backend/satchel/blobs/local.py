@@ -4,7 +4,7 @@ import asyncio
 import errno
 import fcntl
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -12,7 +12,7 @@ from typing import ParamSpec, Self, TypeVar
 
 import structlog
 
-from satchel.blobs import checked, damaged
+from satchel.blobs import Slice, checked, damaged
 from satchel.errors import Code, SatchelError
 from satchel.threads import run_in
 
@@ -142,9 +142,9 @@ class LocalBlobReader:
     """The `BlobReader` of one file."""
 
     def __init__(self, store: LocalBlobStore, name: str, fd: int, start: int, stop: int) -> None:
-        self.file: int | None = fd
-        self.position = start
-        self.stop = stop
+        self._file: int | None = fd
+        self._position = start
+        self._stop = stop
         self._store = store
         self._name = name
 
@@ -152,20 +152,30 @@ class LocalBlobReader:
         return self
 
     async def __anext__(self) -> bytes:
-        if self.file is None or self.position == self.stop:
+        if self._file is None or self._position == self._stop:
             raise StopAsyncIteration
         with _translated():
             chunk = await self._store.run(
-                os.pread, self.file, min(READ_CHUNK, self.stop - self.position), self.position
+                os.pread, self._file, min(READ_CHUNK, self._stop - self._position), self._position
             )
         if not chunk:
-            raise damaged(self._name, f"ends at {self.position}")
-        self.position += len(chunk)
+            raise damaged(self._name, f"ends at {self._position}")
+        self._position += len(chunk)
         return chunk
+
+    def slices(self) -> AsyncIterator[Slice]:
+        """The file itself, in slices that a slow client takes in time."""
+        return self._slices()
+
+    async def _slices(self) -> AsyncIterator[Slice]:
+        while self._file is not None and self._position < self._stop:
+            size = min(READ_CHUNK, self._stop - self._position)
+            yield Slice(self._file, self._position, size)
+            self._position += size
 
     async def aclose(self) -> None:
         """Close the file."""
-        fd, self.file = self.file, None
+        fd, self._file = self._file, None
         if fd is not None:
             os.close(fd)
 

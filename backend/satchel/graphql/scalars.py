@@ -7,8 +7,8 @@ import strawberry
 from graphql import GraphQLError
 from strawberry.types.scalar import ScalarDefinition
 
-from satchel.files import Upload
 from satchel.http.multipart import bad_multipart
+from satchel.intake import Upload
 
 BigInt = NewType("BigInt", int)
 MAX_BIGINT = 2**63 - 1

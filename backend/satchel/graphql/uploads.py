@@ -10,10 +10,11 @@ from collections.abc import AsyncIterator, Callable
 from typing import Any
 
 from satchel.errors import Code, SatchelError
-from satchel.files import FileService, Intake
+from satchel.files import FileService
 from satchel.graphql.operation import Operation, read_json, read_operation
 from satchel.graphql.scalars import UploadSlot
 from satchel.http.multipart import MultipartReader, Part, bad_multipart
+from satchel.intake import Intake
 
 
 async def read_upload_request(

@@ -19,7 +19,7 @@ from fastapi import APIRouter, Request, Response
 from starlette.datastructures import Headers
 from starlette.types import Message, Receive, Scope, Send
 
-from satchel.blobs import BlobReader
+from satchel.blobs import BlobReader, Slice
 from satchel.errors import SatchelError
 from satchel.files import FileService
 from satchel.http.ranges import Outcome, Part, parse_range
@@ -28,9 +28,6 @@ from satchel.metadata import FileRecord
 
 SEND_TIMEOUT = 60
 """Seconds that a client may take for one chunk before the connection is given up, as in nginx's `send_timeout`."""
-
-SLICE = 1024 * 1024
-"""Bytes that the server sends at once where it sends from a file."""
 
 # The bytes are a stranger's. The browser takes the type as given, runs nothing in it, gives it an origin of its own
 # and keeps it from other sites; PDF and media viewers work all the same.
@@ -240,8 +237,8 @@ class ByteStream(Response):
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Send it all, or as much as the client stays for."""
         try:
-            copied = self._blob.file is None or "http.response.zerocopysend" not in scope.get("extensions", {})
-            messages = self._chunks() if copied else self._slices()
+            slices = self._blob.slices() if "http.response.zerocopysend" in scope.get("extensions", {}) else None
+            messages = self._copied() if slices is None else self._moved(slices)
             # Made before anything is sent, so that a store that fails here still has a status to answer with.
             first = await anext(messages)
             await send({"type": "http.response.start", "status": self.status_code, "headers": self.raw_headers})
@@ -266,24 +263,15 @@ class ByteStream(Response):
         finally:
             client_left.cancel()
 
-    async def _chunks(self) -> AsyncIterator[Message]:
+    async def _copied(self) -> AsyncIterator[Message]:
         async for chunk in self._blob:
             yield {"type": "http.response.body", "body": chunk, "more_body": True}
         yield {"type": "http.response.body", "body": b"", "more_body": False}
 
-    async def _slices(self) -> AsyncIterator[Message]:
-        """The file itself, for a server that sends it without copying, in slices that a slow client takes in time."""
-        offset, stop = self._blob.position, self._blob.stop
-        while offset < stop:
-            count = min(SLICE, stop - offset)
-            yield {
-                "type": "http.response.zerocopysend",
-                "file": self._blob.file,
-                "offset": offset,
-                "count": count,
-                "more_body": True,
-            }
-            offset += count
+    async def _moved(self, slices: AsyncIterator[Slice]) -> AsyncIterator[Message]:
+        async for file, offset, size in slices:
+            place = {"file": file, "count": size} if offset is None else {"file": file, "offset": offset, "count": size}
+            yield {"type": "http.response.zerocopysend", "more_body": True, **place}
         yield {"type": "http.response.body", "body": b"", "more_body": False}
 
 

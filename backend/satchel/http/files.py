@@ -7,10 +7,11 @@ from uuid import UUID
 from fastapi import APIRouter, Query, Request, Response
 from pydantic import BaseModel
 
-from satchel.files import FileService, Intake, Upload
+from satchel.files import FileService
 from satchel.http import body
 from satchel.http.content import download_url, preview_url
 from satchel.http.multipart import MultipartReader, bad_multipart
+from satchel.intake import Intake, Upload
 from satchel.metadata import FileFilter, FileKind, FileOrder, FileRecord
 
 router = APIRouter(tags=["files"])

@@ -12,6 +12,7 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResp
 
 import satchel
 from satchel.config import Settings
+from satchel.readiness import writable
 from satchel.threads import run_in
 
 
@@ -112,12 +113,12 @@ class _ZeroCopy:
             if message["type"] != "http.response.zerocopysend":
                 await send(message)
                 return
-            await self._send_file(message["file"], message["offset"], message["count"])
+            await self._send_file(message["file"], message.get("offset"), message["count"])
             await send({"type": "http.response.body", "body": b"", "more_body": message.get("more_body", False)})
 
         await self._app(scope, receive, sending)
 
-    async def _send_file(self, file: int, offset: int, count: int) -> None:
+    async def _send_file(self, file: int, offset: int | None, count: int) -> None:
         # The head of the response goes first; it is small, and mostly gone already. Nobody tells when it is.
         while self._transport.get_write_buffer_size() and not self._cycle.disconnected:  # noqa: ASYNC110
             await asyncio.sleep(0.001)
@@ -128,25 +129,23 @@ class _ZeroCopy:
         try:
             while count:
                 try:
-                    # On a thread, because pages that are not in memory are waited for.
-                    sent = await run_in(None, os.sendfile, out, file, offset, count)
+                    sent = await _moved(file, out, offset, count)
                 except BlockingIOError:
-                    await self._writable(out)
+                    await writable(out)
                     continue
                 if sent == 0:
                     raise EOFError("the file ends too early")
-                offset, count = offset + sent, count - sent
+                offset, count = None if offset is None else offset + sent, count - sent
                 self._cycle.expected_content_length -= sent
         except (BrokenPipeError, ConnectionResetError):
             self._cycle.disconnected = True
         finally:
             os.close(out)
 
-    async def _writable(self, out: int) -> None:
-        loop = asyncio.get_running_loop()
-        writable = asyncio.Event()
-        loop.add_writer(out, writable.set)
-        try:
-            await writable.wait()
-        finally:
-            loop.remove_writer(out)
+
+async def _moved(file: int, out: int, offset: int | None, count: int) -> int:
+    """Move bytes into a socket, from the place in a file, or the next of a pipe; how many there was room for."""
+    if offset is None:
+        return os.splice(file, out, count, flags=os.SPLICE_F_NONBLOCK | os.SPLICE_F_MOVE)
+    # On a thread, because pages that are not in memory are waited for.
+    return await run_in(None, os.sendfile, out, file, offset, count)

@@ -1,0 +1,6 @@
+"""Blobs as objects of one bucket, in MinIO or any store that speaks S3."""
+
+from .bucket import Bucket
+from .store import S3BlobStore
+
+__all__ = ["Bucket", "S3BlobStore"]

@@ -1,0 +1,328 @@
+"""Requests to one bucket, and their repetition.
+
+Bytes go over connections of our own, to addresses that miniopy-async signs, so that nothing between the caller's memory
+and the socket copies or hashes them; everything else is a call of miniopy-async.
+"""
+
+import asyncio
+import random
+from collections.abc import Awaitable, Callable, Coroutine
+from contextlib import suppress
+from datetime import timedelta
+from http import HTTPStatus
+from typing import Any, TypeVar
+
+import aiohttp
+import structlog
+from miniopy_async.api import Minio
+from miniopy_async.datatypes import Part
+from miniopy_async.error import InvalidResponseError, S3Error, ServerError
+from yarl import URL
+
+from satchel.blobs import damaged
+from satchel.errors import CannotStart
+from satchel.tasks import Tasks
+
+from .address import parse_public_url, parse_url
+from .failures import FAULTS, described, passes, refusal, why_not
+from .wire import CHUNK, SILENCE, Body, given
+
+T = TypeVar("T")
+
+CONNECT_TIMEOUT = 5.0
+POOL_TIMEOUT = 10.0
+"""Seconds that a download waits for a connection while others have them all."""
+PING_TIMEOUT = 3.0
+ABORT_TIMEOUT = 10.0
+
+PAUSES = (0.2, 0.8, 3.2)
+"""Seconds before the second and each further attempt, at most; at least half of it."""
+
+SIGNED_FOR = timedelta(hours=1)  # a request begins at once; the rest is for a clock that goes wrong
+
+log = structlog.get_logger(__name__)
+
+
+class Bucket:
+    """One bucket, for the store, its writers and its readers. Raises what the store answered; see `failures`.
+
+    Args:
+        url: the bucket; see `parse_url`.
+        access_key: the name of the key.
+        secret_key: the key.
+        region: the store's.
+        connections: how many there may be to the store: for uploads, for downloads, and for all else.
+        public_url: where clients reach the store; see `parse_public_url`. Empty: as we do.
+        link_lifetime: how long a link works, 7 days at most.
+
+    Raises:
+        ValueError: one of them cannot be; the line names the setting.
+    """
+
+    def __init__(
+        self,
+        url: str,
+        *,
+        access_key: str,
+        secret_key: str,
+        region: str = "us-east-1",
+        connections: int = 64,
+        public_url: str = "",
+        link_lifetime: timedelta = timedelta(minutes=5),
+    ) -> None:
+        endpoint, secure, self._name = parse_url(url)
+        public = parse_public_url(public_url) if public_url else (endpoint, secure)
+        try:
+            # With a region the client does not ask the store for it; so signing needs no request.
+            self._client = Minio(endpoint, access_key, secret_key, secure=secure, region=region)
+            self._public = Minio(public[0], access_key, secret_key, secure=public[1], region=region)
+        except ValueError as error:
+            raise ValueError(f"SATCHEL_S3_REGION, SATCHEL_STORAGE_URL or SATCHEL_S3_PUBLIC_URL: {error}") from error
+        self._address = f"{'https' if secure else 'http'}://{endpoint}"
+        self._connections = connections
+        self._lifetime = link_lifetime
+        self._sessions: list[aiohttp.ClientSession] = []
+        self.tasks = Tasks()
+
+    async def open(self) -> None:
+        """Look for the bucket, with the key, and make it when it is missing."""
+        # Uploads wait for a connection as long as it takes, since what they wait for is a part, and not a slow client.
+        self._uploads = self._new_session()
+        self._downloads = self._new_session(pool=POOL_TIMEOUT)
+        self._client.set_session(self._new_session())
+        try:
+            await self._persist("open", self._find_bucket)
+        except FAULTS as error:
+            await self.close()
+            raise CannotStart(why_not(error, self._address, self._name)) from error
+        except BaseException:
+            await self.close()
+            raise
+
+    async def close(self) -> None:
+        """Wait for what goes on in the background, such as removals, and close the connections."""
+        await self.tasks.drain()
+        for session in self._sessions:
+            await session.close()
+
+    async def look(self) -> None:
+        """Return when the bucket is there; asks once and not for long."""
+        async with asyncio.timeout(PING_TIMEOUT):
+            if not await self._client.bucket_exists(self._name):
+                raise ServerError("the bucket is gone", HTTPStatus.NOT_FOUND)
+
+    async def link(self, name: str, content_type: str, disposition: str) -> str:
+        """A presigned GET (https://docs.aws.amazon.com/AmazonS3/latest/API/API_GetObject.html)."""
+        overrides: dict[str, Any] = {"response-content-type": content_type, "response-content-disposition": disposition}
+        return await self._public.get_presigned_url(
+            "GET", self._name, name, expires=self._lifetime, response_headers=overrides
+        )
+
+    async def put(self, name: str, data: memoryview, **query: str) -> str:
+        """Send an object, or one part of it, and give its ETag."""
+
+        async def send() -> str:
+            address = await self._signed("PUT", name, query)
+            body = Body(data)
+            return await self._settled(answer(address, body), lambda: body.sent)
+
+        async def answer(address: URL, body: Body) -> str:
+            try:
+                async with self._uploads.put(address, data=body, allow_redirects=False) as response:
+                    if response.status != HTTPStatus.OK:
+                        raise await refusal(response)
+                    if "ETag" not in response.headers:
+                        raise ServerError("the answer has no ETag", HTTPStatus.BAD_GATEWAY)
+                    return response.headers["ETag"].strip('"')
+            except BaseException:
+                body.let_go()
+                raise
+
+        return await self._persist("put", send)
+
+    async def get(self, name: str, size: int, start: int, stop: int) -> aiohttp.ClientResponse:
+        """Ask for a range of an object, with its body yet to be read. Raises STORE_INTEGRITY for another size."""
+        headers = {"Accept-Encoding": "identity"}
+        if stop - start < size:
+            headers["Range"] = f"bytes={start}-{stop - 1}"
+
+        async def ask() -> aiohttp.ClientResponse:
+            response = await self._downloads.get(await self._signed("GET", name), headers=headers)
+            try:
+                if response.status == HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE:
+                    raise damaged(name, f"ends before {stop}, {size} bytes wanted")
+                if response.status not in {HTTPStatus.OK, HTTPStatus.PARTIAL_CONTENT}:
+                    raise await refusal(response)
+                told = given(response)
+                if told.size != size:
+                    raise damaged(name, f"{told.size} bytes, not {size}")
+                if (told.start, told.stop) != (start, stop):
+                    raise ServerError(f"asked for {start}-{stop}, got {told.start}-{told.stop}", response.status)
+            except BaseException:
+                response.close()
+                raise
+            return response
+
+        try:
+            return await self._persist("get", ask)
+        except S3Error as error:
+            if error.code == "NoSuchKey":
+                raise damaged(name, "missing") from error
+            raise
+
+    async def size(self, name: str) -> int | None:
+        """How many bytes the object has; None where there is none."""
+        try:
+            found = await self._persist("head", lambda: self._client.stat_object(self._name, name))
+        except S3Error as error:
+            if error.code == "NoSuchKey":
+                return None
+            raise
+        return found.size
+
+    async def begin_multipart(self, name: str) -> str:
+        """Begin a multipart upload, and give its id."""
+
+        async def begin() -> str:
+            try:
+                return await self._client._create_multipart_upload(self._name, name, {})
+            except ValueError as error:
+                raise ServerError("the answer has no upload id", HTTPStatus.BAD_GATEWAY) from error
+
+        return await self._persist("create multipart", begin)
+
+    async def complete_multipart(self, name: str, upload_id: str, etags: dict[int, str]) -> None:
+        """Make one object of the parts, in the order of their numbers; each is named by its ETag."""
+        parts = [Part(number, etags[number]) for number in sorted(etags)]
+
+        async def complete() -> None:
+            request = self._client._complete_multipart_upload(self._name, name, upload_id, parts)
+            try:
+                result = await self._settled(request, lambda: True)
+                # The status is sent before the work is done, so a failure comes in the body of a 200, with no ETag.
+                # https://docs.aws.amazon.com/AmazonS3/latest/API/API_CompleteMultipartUpload.html
+                if not result.etag:
+                    raise ServerError("a failure in a 200", HTTPStatus.INTERNAL_SERVER_ERROR)
+            except FAULTS as error:
+                # The object may be there all the same: an answer can get lost, and then asking again is refused.
+                log.warning("complete not confirmed", object_name=name, error=described(error))
+                if await self.size(name) is None:
+                    raise
+
+        await self._persist("complete multipart", complete)
+
+    async def remove(self, name: str) -> None:
+        """Abort every multipart upload of the name, and remove the object."""
+        await self._persist("delete", lambda: self._delete(name))
+
+    async def give_up(self, name: str, multipart: asyncio.Task[str] | None) -> None:
+        """Remove what was written, once and without much patience. Never raises.
+
+        Args:
+            name: the object's.
+            multipart: the beginning of its multipart upload, which may not have ended yet.
+        """
+        try:
+            async with asyncio.timeout(ABORT_TIMEOUT):
+                if multipart is not None:
+                    await asyncio.wait([multipart])
+                await self._delete(name)
+        except FAULTS as error:
+            log.warning("not removed; left to the sweeper", object_name=name, error=described(error))
+
+    def _new_session(self, pool: float | None = None) -> aiohttp.ClientSession:
+        session = aiohttp.ClientSession(
+            connector=aiohttp.TCPConnector(limit=self._connections),
+            timeout=aiohttp.ClientTimeout(total=None, connect=pool, sock_connect=CONNECT_TIMEOUT, sock_read=SILENCE),
+            cookie_jar=aiohttp.DummyCookieJar(),
+            read_bufsize=CHUNK,
+        )
+        self._sessions.append(session)
+        return session
+
+    async def _signed(self, method: str, name: str, query: dict[str, str] | None = None) -> URL:
+        """An address for one request; its body is not part of the signature."""
+        url = await self._client.get_presigned_url(
+            method, self._name, name, expires=SIGNED_FOR, extra_query_params=dict(query or {})
+        )
+        return URL(url, encoded=True)
+
+    async def _persist(self, doing: str, attempt: Callable[[], Awaitable[T]]) -> T:
+        """Do it, and again after faults that pass: each attempt must be harmless after one whose end is unknown."""
+        for pause in PAUSES:
+            try:
+                return await attempt()
+            except FAULTS as error:
+                if not passes(error):
+                    raise
+                log.warning("store failed, asked again", doing=doing, error=described(error))
+            await asyncio.sleep(pause * random.uniform(0.5, 1))  # noqa: S311  # servers must not come back in step
+        return await attempt()
+
+    async def _settled(self, request: Coroutine[Any, Any, T], sent: Callable[[], bool]) -> T:
+        """The answer to a request that makes something; a cancelled caller waits for it too, though not for long.
+
+        The store goes on with a request that it has whole when the client leaves, so whatever is removed before the
+        answer may come back. A request that it does not have whole has no effect.
+        """
+        task = self.tasks.spawn(request)
+        try:
+            return await asyncio.shield(task)
+        except asyncio.CancelledError:
+            if sent():
+                await _ended(task, ABORT_TIMEOUT)
+            task.cancel()
+            await _ended(task)
+            raise
+
+    async def _delete(self, name: str) -> None:
+        # In this order: an upload that is completed just now leaves an object, and that is removed after.
+        for upload_id in await self._unfinished(name):
+            try:
+                await self._client._abort_multipart_upload(self._name, name, upload_id)
+            except S3Error as error:
+                if error.code != "NoSuchUpload":
+                    raise
+        await self._client.remove_object(self._name, name)
+
+    async def _unfinished(self, name: str) -> list[str]:
+        """The ids of all multipart uploads of this very name."""
+        found: list[str] = []
+        after: dict[str, Any] = {}
+        while True:
+            listing = await self._client._list_multipart_uploads(self._name, prefix=name, **after)
+            found += [str(upload.upload_id) for upload in listing.uploads if upload.object_name == name]
+            if not listing.is_truncated:
+                return found
+            after = {"key_marker": listing.next_key_marker, "upload_id_marker": listing.next_upload_id_marker}
+
+    # Starting
+
+    async def _find_bucket(self) -> None:
+        # A HEAD would not tell a wrong key from a wrong secret: its answer has no body.
+        try:
+            response = await self._client._execute("GET", self._name, query_params={"max-keys": "1"})
+            if b"ListBucketResult" not in await response.content.read():
+                raise InvalidResponseError(response.status, response.headers.get("Content-Type"), None)
+        except S3Error as error:
+            if error.code != "NoSuchBucket":
+                raise
+            await self._make_bucket()
+
+    async def _make_bucket(self) -> None:
+        try:
+            await self._client.make_bucket(self._name)
+        except S3Error as error:
+            if error.code == "BucketAlreadyOwnedByYou":  # by another server that starts now
+                return
+            raise
+        log.info("bucket made", bucket=self._name)
+
+
+async def _ended(task: asyncio.Task[Any], within: float | None = None) -> None:
+    """Wait for a task, whatever comes of it; a caller that is cancelled once more waits all the same."""
+    loop = asyncio.get_running_loop()
+    end = None if within is None else loop.time() + within
+    while not task.done() and (end is None or loop.time() < end):
+        with suppress(asyncio.CancelledError):
+            await asyncio.wait([task], timeout=None if end is None else end - loop.time())

@@ -1,0 +1,98 @@
+"""An object on its way out."""
+
+from collections.abc import AsyncIterator, Awaitable, Callable
+from typing import Self, TypeVar
+
+import aiohttp
+import structlog
+
+from satchel.blobs import Slice, damaged
+
+from .bucket import PAUSES, Bucket
+from .failures import FAULTS, described, passes, translated
+from .tap import Tap
+
+T = TypeVar("T")
+
+WORTH_A_TAP = 1024 * 1024
+"""Bytes from which a connection is worth more tapped than kept for the next request."""
+
+log = structlog.get_logger(__name__)
+
+
+class S3BlobReader:
+    """The `BlobReader` of a range: one request, and another from where it broke off."""
+
+    def __init__(self, bucket: Bucket, name: str, size: int, start: int, stop: int) -> None:
+        self._bucket = bucket
+        self._name = name
+        self._size = size
+        self._position = start
+        self._stop = stop
+        self._response: aiohttp.ClientResponse | None = None
+        self._tap: Tap | None = None
+        self._closed = False
+
+    async def open(self) -> None:
+        """Ask for the range. Raises STORE_INTEGRITY, STORE_UNAVAILABLE."""
+        with translated("read"):
+            if self._position < self._stop:
+                self._response = await self._bucket.get(self._name, self._size, self._position, self._stop)
+            elif (found := await self._bucket.size(self._name)) != self._size:  # there is no range of no bytes
+                raise damaged(self._name, f"{found} bytes, not {self._size}")
+
+    def __aiter__(self) -> Self:
+        return self
+
+    async def __anext__(self) -> bytes:
+        if self._closed or self._position == self._stop:
+            raise StopAsyncIteration
+        chunk = await self._persist(lambda response: response.content.readany())
+        self._position += len(chunk)
+        return chunk
+
+    def slices(self) -> AsyncIterator[Slice] | None:
+        """What comes over the connection, by a pipe; None with TLS, whose bytes have to be read."""
+        return self._slices() if self._stop - self._position >= WORTH_A_TAP and Tap.fits(self._response) else None
+
+    async def _slices(self) -> AsyncIterator[Slice]:
+        while not self._closed and self._position < self._stop:
+            drawn = await self._persist(self._draw)
+            self._position += drawn.size
+            yield drawn
+
+    async def _draw(self, response: aiohttp.ClientResponse) -> Slice | None:
+        tap = self._tap = self._tap or Tap(response)
+        size = await tap.draw(self._stop - self._position)
+        return Slice(tap.pipe, None, size) if size else None
+
+    async def _persist(self, take: Callable[[aiohttp.ClientResponse], Awaitable[T | None]]) -> T:
+        """Take what came in next; from another connection where one breaks, as the bytes of a name never change."""
+        with translated("read"):
+            for _ in range(1 + len(PAUSES)):
+                try:
+                    if self._response is None:
+                        self._response = await self._bucket.get(self._name, self._size, self._position, self._stop)
+                    if taken := await take(self._response):
+                        return taken
+                    raise aiohttp.ClientPayloadError("the body ended early")
+                except FAULTS as error:
+                    self._release()
+                    if not passes(error):
+                        raise
+                    log.warning("download broke off", object_name=self._name, at=self._position, error=described(error))
+                    broken = error
+            raise broken
+
+    async def aclose(self) -> None:
+        """Close the connection, unless the answer was read to its end."""
+        self._closed = True
+        self._release()
+
+    def _release(self) -> None:
+        tap, self._tap = self._tap, None
+        if tap is not None:
+            tap.close()
+        response, self._response = self._response, None
+        if response is not None:
+            response.close()

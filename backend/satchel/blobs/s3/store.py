@@ -1,0 +1,47 @@
+"""The blob store port on a bucket."""
+
+from satchel.blobs import checked
+
+from .bucket import Bucket
+from .failures import translated
+from .reader import S3BlobReader
+from .writer import S3BlobWriter
+
+
+class S3BlobStore:
+    """The `BlobStore` on a bucket; any number of servers may share it."""
+
+    def __init__(self, bucket: Bucket) -> None:
+        self._bucket = bucket
+
+    async def open(self) -> None:
+        """Look for the bucket, with the key, and make it when it is missing."""
+        await self._bucket.open()
+
+    async def close(self) -> None:
+        """Wait for what goes on in the background, such as removals, and close the connections."""
+        await self._bucket.close()
+
+    async def ping(self) -> None:
+        """Ask for the bucket, once and not for long."""
+        with translated("ping"):
+            await self._bucket.look()
+
+    async def create(self, name: str) -> S3BlobWriter:
+        """Start an object; the store learns of it with the first bytes."""
+        return S3BlobWriter(self._bucket, checked(name))
+
+    async def read(self, name: str, size: int, start: int, length: int) -> S3BlobReader:
+        """Ask for the bytes, and check the size of the whole in the answer."""
+        reader = S3BlobReader(self._bucket, checked(name), size, start, start + length)
+        await reader.open()
+        return reader
+
+    async def link(self, name: str, content_type: str, disposition: str) -> str | None:
+        """A presigned GET (https://docs.aws.amazon.com/AmazonS3/latest/API/API_GetObject.html)."""
+        return await self._bucket.link(checked(name), content_type, disposition)
+
+    async def delete(self, name: str) -> None:
+        """Abort every multipart upload of the name, and remove the object."""
+        with translated("delete"):
+            await self._bucket.remove(checked(name))

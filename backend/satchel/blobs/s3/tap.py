@@ -1,0 +1,71 @@
+"""A download whose bytes never come into this process."""
+
+import asyncio
+import fcntl
+import os
+from contextlib import suppress
+
+import aiohttp
+
+from satchel.readiness import readable
+
+from .wire import SILENCE
+
+PIPE = 1024 * 1024
+
+
+class Tap:
+    """The rest of an answer's body, from its socket into a pipe: the kernel moves the pages, and nobody copies them.
+
+    https://man7.org/linux/man-pages/man2/splice.2.html
+
+    The connection is of no use for another request after this.
+    """
+
+    def __init__(self, response: aiohttp.ClientResponse) -> None:
+        self._response = response
+        self._ahead = memoryview(b"")
+        self._socket = -1
+        self.pipe, self._inlet = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
+        with suppress(OSError):  # it does with less, where a user may not have more
+            fcntl.fcntl(self._inlet, fcntl.F_SETPIPE_SZ, PIPE)
+
+    @staticmethod
+    def fits(response: aiohttp.ClientResponse | None) -> bool:
+        """Whether the body is still on its way, in the clear, and on a system that can move it."""
+        on_its_way = response is not None and response.connection is not None and response.url.scheme == "http"
+        return on_its_way and hasattr(os, "splice")
+
+    async def draw(self, most: int) -> int:
+        """Move what comes next into the pipe, which must be empty, and give its size; 0 where the connection ended."""
+        if self._socket < 0 and not self._ahead:
+            self._take_over()
+        if self._ahead:
+            size = os.write(self._inlet, self._ahead)
+            self._ahead = self._ahead[size:]
+            return size
+        while self._socket >= 0:
+            try:
+                return os.splice(self._socket, self._inlet, most, flags=os.SPLICE_F_NONBLOCK | os.SPLICE_F_MOVE)
+            except BlockingIOError:
+                async with asyncio.timeout(SILENCE):
+                    await readable(self._socket)
+        return 0
+
+    def _take_over(self) -> None:
+        """Take what aiohttp has read ahead; once there is nothing more of it, the socket."""
+        self._ahead = memoryview(self._response.content.read_nowait())
+        connection = self._response.connection
+        if self._ahead or connection is None:
+            return
+        protocol, transport = connection.protocol, connection.transport
+        if protocol is not None and transport is not None:
+            protocol.pause_reading()
+            # A descriptor of our own: the loop keeps the transport's to itself.
+            self._socket = os.dup(transport.get_extra_info("socket").fileno())
+
+    def close(self) -> None:
+        """Close the pipe; what is left in it is gone."""
+        for fd in (self.pipe, self._inlet, self._socket):
+            if fd >= 0:
+                os.close(fd)
