@@ -29,7 +29,7 @@ dev: $(BACKEND) $(FRONTEND) ## The same, reloading: the API on 8000, the file ma
 
 test: $(BACKEND) $(STATIC) ## Run every test, those in a real browser too
 	@$(NPM) test
-	@$(BIN)/python -m pytest
+	@$(BIN)/python -m pytest --numprocesses auto --maxprocesses 4 --dist worksteal
 
 check: $(BACKEND) $(FRONTEND) ## Lint, formatting and types, of both sides and of the container files
 	@$(BIN)/ruff check backend tests

@@ -52,8 +52,8 @@ def run(start):
 def node():
     """The path of Node.js, which `make setup` installs."""
     found = NODE if NODE.exists() else shutil.which("node")
-    if not found or not (ROOT / "node_modules").exists():
-        pytest.skip("Node.js or node_modules is missing: run `make setup`")
+    assert found, "no Node.js: run `make setup`"
+    assert (ROOT / "node_modules").exists(), "no node_modules: run `make setup`"
     return found
 
 
@@ -62,7 +62,7 @@ def curl():
     """The path of curl."""
     found = shutil.which("curl")
     if not found:
-        pytest.skip("curl is not installed")
+        pytest.skip("curl is not installed here; nothing of Satchel needs it, and no package brings it")
     return found
 
 

@@ -80,7 +80,12 @@ def _unpacked() -> Chromium:
             check=True,
         )
         (partial / "fonts" / "fonts.conf").write_text(FONTS.format(folder=folder))
-        partial.rename(folder)
+        try:
+            partial.rename(folder)
+        except OSError:
+            if not folder.exists():  # else another process that runs tests was faster
+                raise
+            shutil.rmtree(partial)
     libraries = [str(folder / "al2023" / "lib"), os.environ.get("LD_LIBRARY_PATH", "")]
     return Chromium(
         folder / "chromium",

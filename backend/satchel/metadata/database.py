@@ -1,46 +1,25 @@
-"""All SQL of Satchel: one class, with the same statements for every database."""
+"""The metadata port: one class, with the same statements for every database, each method a transaction."""
 
-import hashlib
-import secrets
-from collections.abc import Awaitable, Callable, Collection, Coroutine, Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Coroutine, Mapping, Sequence
 from dataclasses import replace
-from datetime import datetime, timedelta
-from functools import partial, wraps
+from datetime import timedelta
+from functools import wraps
 from typing import Any, Concatenate, ParamSpec, TypeVar
 from uuid import UUID
 
-import structlog
-from sqlalchemy import (
-    BigInteger,
-    ColumnElement,
-    Row,
-    Table,
-    Tuple,
-    delete,
-    exists,
-    func,
-    insert,
-    literal,
-    or_,
-    select,
-    tuple_,
-    union_all,
-    update,
-)
+from sqlalchemy import delete, func, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 from uuid_utils.compat import uuid7
 
-from satchel.errors import Code, SatchelError, not_found
+from satchel.errors import not_found
 
-from . import cursors, grams, listing
-from .clock import from_microseconds, next_transaction, now, oldest_running_transaction, to_microseconds
+from . import cursors, eventlog, garbage, grams, listing, publishing
+from .clock import now
 from .engine import open_database
-from .names import fold, natural_key
 from .records import (
     Event,
     EventKind,
     FileFilter,
-    FileKind,
     FileOrder,
     FilePage,
     FileRecord,
@@ -50,16 +29,13 @@ from .records import (
     Published,
     StorageUsage,
 )
-from .rows import FILES, select_files, storable, to_record
-from .tables import blobs, event_log, events, files, garbage, idempotency_keys, uploads
+from .rows import FILES, select_files, to_record
+from .tables import blobs, event_log, files, idempotency_keys, uploads
 
 P = ParamSpec("P")
 T = TypeVar("T")
 _Method = Callable[Concatenate["Metadata", AsyncConnection, P], Awaitable[T]]
 _Public = Callable[Concatenate["Metadata", P], Coroutine[Any, Any, T]]
-_Row = Row[*tuple[Any, ...]]
-
-log = structlog.get_logger(__name__)
 
 
 def _reads(method: _Method[P, T]) -> _Public[P, T]:
@@ -148,7 +124,7 @@ class Metadata:
     async def abandon_upload(self, c: AsyncConnection, upload_id: UUID, grace: timedelta = timedelta(0)) -> None:
         """End an upload and make its object garbage, due after the grace. One that is gone already is fine."""
         ended = delete(uploads).where(uploads.c.id == upload_id).returning(uploads.c.object_name)
-        await _discard(c, (await c.scalars(ended)).all(), grace)
+        await garbage.discard(c, (await c.scalars(ended)).all(), grace)
 
     async def publish(self, publications: Sequence[Publication], *, key_lifetime: timedelta) -> list[Published]:
         """Turn finished uploads into files, all in one transaction; the results are in the given order.
@@ -165,83 +141,14 @@ class Metadata:
         After DATABASE_UNAVAILABLE the files may exist nevertheless, if the database was lost during the commit and
         could not be asked again: never remove the objects then, leave them to the lease.
         """
-        work = partial(self._publish, publications=publications, key_lifetime=key_lifetime)
-        return await self._database.writer.run(work, took_place=self._published)
-
-    async def _publish(
-        self, c: AsyncConnection, publications: Sequence[Publication], key_lifetime: timedelta
-    ) -> list[Published]:
-        # Rows are locked in one order everywhere: uploads, keys (sorted), blobs (by hash). No two can deadlock.
-        await _end_uploads(c, publications)
-        own = [uuid7() for _ in publications]
-        ids = await self._claim_keys(c, publications, own, key_lifetime)
-        fresh = {mine: p for p, mine, file_id in zip(publications, own, ids, strict=True) if mine == file_id}
-        held = await self._hold_blobs(c, list(fresh.values()))
-
-        offered = {p.object_name for p in publications if p.upload_id is not None}
-        needed = {blob.object_name for blob in held.values()}
-        await _discard(c, offered - needed)
-
-        moment = (await c.execute(select(now()))).scalar_one()
-        records = {file_id: _new_record(file_id, p, held[p.sha256], moment) for file_id, p in fresh.items()}
-        await _add_files(c, records.values(), held)
-
-        earlier = await c.execute(select_files(files.c.id.in_(set(ids) - set(fresh))))
-        records |= {row.id: to_record(row) for row in earlier}
-        return _outcomes(ids, records, new_objects=offered & needed)
-
-    async def _claim_keys(
-        self, c: AsyncConnection, publications: Sequence[Publication], own: Sequence[UUID], lifetime: timedelta
-    ) -> list[UUID]:
-        """The id of each publication's file: its own, or that of the file its idempotency key stands for."""
-        ids = list(own)
-        keyed = sorted(
-            (storable(p.idempotency_key), i) for i, p in enumerate(publications) if p.idempotency_key is not None
+        insert = self._database.insert
+        return await self._database.writer.run(
+            lambda c: publishing.publish(c, insert, publications, key_lifetime), took_place=self._published
         )
-        if not keyed:
-            return ids
-        keys = idempotency_keys.c
-        expired = delete(idempotency_keys).where(keys.key.in_({key for key, _ in keyed}), keys.expires_at <= now())
-        await c.execute(expired)
-        for key, i in keyed:
-            fingerprint = _fingerprint(publications[i])
-            claim = self._database.insert(idempotency_keys).values(
-                key=key, fingerprint=fingerprint, file_id=own[i], expires_at=now(lifetime)
-            )
-            # An update that changes nothing locks the row that is there and returns it.
-            claim = claim.on_conflict_do_update(index_elements=[keys.key], set_={"fingerprint": keys.fingerprint})
-            row = (await c.execute(claim.returning(keys.fingerprint, keys.file_id))).one()
-            if row.fingerprint != fingerprint:
-                detail = "The idempotency key was used before, for another filename or other bytes."
-                raise SatchelError(Code.IDEMPOTENCY_CONFLICT, detail)
-            ids[i] = row.file_id
-        return ids
-
-    async def _hold_blobs(self, c: AsyncConnection, publications: Sequence[Publication]) -> dict[str, _Row]:
-        """The locked blobs of the publications by hash, inserted where they are new."""
-        offers = {p.sha256: p for p in reversed(publications) if p.upload_id is not None}  # the first one counts
-        columns = blobs.c.id, blobs.c.size, blobs.c.object_name
-        held: dict[str, _Row] = {}
-        for sha256 in sorted({p.sha256 for p in publications}):
-            if offer := offers.get(sha256):
-                put = self._database.insert(blobs).values(sha256=sha256, size=offer.size, object_name=offer.object_name)
-                # As above: lock the row that is there and return it.
-                put = put.on_conflict_do_update(index_elements=[blobs.c.sha256], set_={"size": blobs.c.size})
-                held[sha256] = (await c.execute(put.returning(*columns))).one()
-            else:
-                get = select(*columns).where(blobs.c.sha256 == sha256).with_for_update()
-                if (blob := (await c.execute(get)).first()) is None:
-                    raise _lease_lost()
-                held[sha256] = blob
-        if any(held[p.sha256].size != p.size for p in publications):
-            raise SatchelError(Code.STORE_INTEGRITY, "The stored bytes of this hash have another size.")
-        return held
 
     @staticmethod
     async def _published(c: AsyncConnection, results: Sequence[Published]) -> bool:
-        """Whether the files are there."""
-        ids = {result.record.id for result in results}
-        return await _count(c, files.c.id.in_(ids)) == len(ids)
+        return await publishing.are_there(c, {result.record.id for result in results})
 
     # Files
 
@@ -295,9 +202,9 @@ class Metadata:
         if record.filename != filename:
             record = replace(record, filename=filename)
             await grams.remove(c, [file_id])
-            await c.execute(update(files).where(files.c.id == file_id).values(_name_columns(filename)))
+            await c.execute(update(files).where(files.c.id == file_id).values(publishing.name_columns(filename)))
             await grams.add(c, [file_id])
-            await _announce(c, EventKind.RENAMED, [record])
+            await eventlog.announce(c, EventKind.RENAMED, [record])
         return record
 
     @_writes
@@ -312,10 +219,10 @@ class Metadata:
         found = {row.id: to_record(row) for row in rows}
         await grams.remove(c, found)
         await c.execute(delete(files).where(files.c.id.in_(found)))
-        await _drop_unused(c, {row.blob_id for row in rows}, grace)
+        await garbage.drop_unused(c, {row.blob_id for row in rows}, grace)
 
         records = [found[file_id] for file_id in dict.fromkeys(file_ids) if file_id in found]
-        await _announce(c, EventKind.DELETED, records)
+        await eventlog.announce(c, EventKind.DELETED, records)
         return records
 
     # Copying, from one database to another
@@ -337,29 +244,14 @@ class Metadata:
         STORE_INTEGRITY where a hash is on record with another size.
         After DATABASE_UNAVAILABLE the files may be here nevertheless, as with `publish`.
         """
-        work = partial(self._adopt, records=records, upload_ids=upload_ids)
-        return await self._database.writer.run(work, took_place=self._adopted)
-
-    async def _adopt(
-        self, c: AsyncConnection, records: Sequence[FileRecord], upload_ids: Mapping[str, UUID]
-    ) -> list[FileRecord]:
-        publications = [_publication(record, upload_ids.get(record.sha256)) for record in records]
-        await _end_uploads(c, publications)
-        held = await self._hold_blobs(c, publications)
-        offered = {p.object_name for p in publications if p.upload_id is not None}
-        await _discard(c, offered - {blob.object_name for blob in held.values()})
-        # Asked under the blobs' locks, so that two copies of one file at the same time meet here.
-        taken = set((await c.scalars(select(files.c.id).where(files.c.id.in_({r.id for r in records})))).all())
-        adopted = [replace(r, object_name=held[r.sha256].object_name) for r in records if r.id not in taken]
-        await _add_files(c, adopted, held)
-        await _drop_unused(c, {blob.id for blob in held.values()})
-        return adopted
+        insert = self._database.insert
+        return await self._database.writer.run(
+            lambda c: publishing.adopt(c, insert, records, upload_ids), took_place=self._adopted
+        )
 
     @staticmethod
     async def _adopted(c: AsyncConnection, records: Sequence[FileRecord]) -> bool:
-        """Whether the files are there."""
-        ids = {record.id for record in records}
-        return await _count(c, files.c.id.in_(ids)) == len(ids)
+        return await publishing.are_there(c, {record.id for record in records})
 
     @_reads
     async def list_idempotency_keys(self, c: AsyncConnection, after: str, limit: int) -> list[IdempotencyKey]:
@@ -381,18 +273,7 @@ class Metadata:
     @_writes
     async def expire_uploads(self, c: AsyncConnection, limit: int) -> int:
         """End at most `limit` uploads whose leases have run out, and make their objects garbage. Returns how many."""
-        expired = (
-            select(uploads.c.id)
-            .where(uploads.c.lease_until <= now())
-            .order_by(uploads.c.lease_until)
-            .limit(limit)
-            .with_for_update(skip_locked=True)
-            .cte()  # which is run once; a subquery might be run for each row, past the limit
-        )
-        ended = delete(uploads).where(uploads.c.id.in_(select(expired.c.id))).returning(uploads.c.object_name)
-        object_names = (await c.scalars(ended)).all()
-        await _discard(c, object_names)
-        return len(object_names)
+        return await garbage.expire_uploads(c, limit)
 
     @_writes
     async def claim_garbage(self, c: AsyncConnection, limit: int, claim: timedelta) -> list[str]:
@@ -401,31 +282,12 @@ class Metadata:
         Call `forget_garbage` for those that are removed; others come up again when the claim has run out.
         An object that a blob or an upload names is never returned: its row is dropped, and logged as an error.
         """
-        due = (
-            select(garbage.c.object_name)
-            .where(
-                garbage.c.not_before <= now(),
-                or_(garbage.c.claimed_until.is_(None), garbage.c.claimed_until <= now()),
-            )
-            .order_by(garbage.c.not_before)
-            .limit(limit)
-            .with_for_update(skip_locked=True)
-            .cte()  # as above
-        )
-        claim_due = update(garbage).where(garbage.c.object_name.in_(select(due.c.object_name)))
-        claimed = claim_due.values(claimed_until=now(claim))
-        object_names = (await c.scalars(claimed.returning(garbage.c.object_name))).all()
-        named = (select(t.c.object_name).where(t.c.object_name.in_(object_names)) for t in (blobs, uploads))
-        in_use = set((await c.scalars(union_all(*named))).all())
-        if in_use:
-            log.error("garbage names objects that are in use; they are kept", object_names=sorted(in_use))
-            await c.execute(delete(garbage).where(garbage.c.object_name.in_(in_use)))
-        return [name for name in object_names if name not in in_use]
+        return await garbage.claim(c, limit, claim)
 
     @_writes
     async def forget_garbage(self, c: AsyncConnection, object_names: Collection[str]) -> None:
         """Drop the rows of objects that are no longer in the store."""
-        await c.execute(delete(garbage).where(garbage.c.object_name.in_(object_names)))
+        await garbage.forget(c, object_names)
 
     @_writes
     async def prune_events(self, c: AsyncConnection, max_age: timedelta, max_rows: int) -> int:
@@ -433,16 +295,7 @@ class Metadata:
 
         The horizon moves along: cursors from before it expire.
         """
-        # One at a time: where two sweepers prune, the one that looked first must not move the horizon back.
-        await c.execute(select(event_log.c.id).with_for_update())
-        too_old = _LATEST.where(events.c.created < now(-max_age))
-        too_many = _LATEST.offset(max_rows)
-        ends = [Position(*row) for query in (too_old, too_many) if (row := (await c.execute(query)).first())]
-        if not ends:
-            return 0
-        horizon = max(ends)  # all that comes later lies behind it: these are settled
-        await c.execute(update(event_log).values(horizon_transaction=horizon.transaction, horizon_id=horizon.id))
-        return (await c.execute(delete(events).where(tuple_(*_POSITION) <= _literal(horizon)))).rowcount
+        return await eventlog.prune(c, max_age, max_rows)
 
     @_writes
     async def prune_idempotency_keys(self, c: AsyncConnection) -> int:
@@ -457,7 +310,7 @@ class Metadata:
 
         All that is committed from now on lies behind it, and so may what was committed just before: see `events_after`.
         """
-        return await _head(c)
+        return await eventlog.head(c)
 
     @_reads
     async def events_after(self, c: AsyncConnection, position: Position, limit: int) -> list[Event]:
@@ -469,19 +322,12 @@ class Metadata:
         Raises CURSOR_EXPIRED where events behind the position have been pruned, and where the log has never come as
         far as the position (the database is not the one that it was).
         """
-        if position < await _horizon(c):
-            raise _cursor_expired()
-        query = select(events).where(_SETTLED, tuple_(*_POSITION) > _literal(position))
-        rows = (await c.execute(query.order_by(*_POSITION).limit(limit))).all()
-        if not rows and position > await _head(c):
-            raise _cursor_expired()
-        return [_event(row) for row in rows]
+        return await eventlog.after(c, position, limit)
 
     @_reads
     async def events_pending(self, c: AsyncConnection, position: Position) -> bool:
         """Whether something is committed behind the position, also where `events_after` does not give it yet."""
-        behind = exists().where(tuple_(*_POSITION) > _literal(position))
-        return (await c.execute(select(behind))).scalar_one()
+        return await eventlog.pending(c, position)
 
     def encode_cursor(self, position: Position) -> str:
         """An opaque cursor for a position in this database's log."""
@@ -494,183 +340,13 @@ class Metadata:
         """
         log_id, transaction, event_id = cursors.unpack(cursor, str, int, int)
         if log_id != self._log_id:
-            raise _cursor_expired()
+            raise eventlog.expired()
         return Position(transaction, event_id)
 
     @_writes
     async def _disown_foreign_log(self, c: AsyncConnection) -> None:
-        """Begin another log where this one's transactions have not happened yet.
-
-        A dump that was restored on another server is numbered by the old one: new events would come before those in it,
-        and nobody would be told of them.
-        """
-        newest = func.greatest(
-            event_log.c.horizon_transaction, select(func.max(events.c.transaction)).scalar_subquery()
-        )
-        foreign = select(event_log.c.id).where(newest >= next_transaction()).with_for_update()
-        if c.dialect.name == "postgresql" and (await c.execute(foreign)).first():
-            log.warning("the event log is that of another database server; clients have to load their lists again")
-            await c.execute(delete(events))
-            another = {"id": secrets.token_urlsafe(9), "horizon_transaction": 0, "horizon_id": 0}
-            await c.execute(update(event_log).values(another))
+        await eventlog.disown(c)
 
     @_reads
     async def _read_log_id(self, c: AsyncConnection) -> str:
-        log_id: str = (await c.scalars(select(event_log.c.id))).one()
-        return log_id
-
-
-# Statements and their pieces
-
-_POSITION = (events.c.transaction, events.c.id)
-# No event can come before one of these any more.
-_SETTLED = events.c.transaction < oldest_running_transaction()
-_LATEST = select(*_POSITION).where(_SETTLED).order_by(*(column.desc() for column in _POSITION)).limit(1)
-
-
-def _literal(position: Position) -> Tuple:
-    return tuple_(*(literal(value, BigInteger) for value in position))
-
-
-async def _insert(
-    c: AsyncConnection, table: Table, rows: Sequence[Mapping[str, object]], **expressions: ColumnElement[Any]
-) -> None:
-    """Insert rows, each with the value of the SQL expressions beside its own."""
-    if rows:
-        await c.execute(insert(table).values(**expressions), rows)
-
-
-async def _count(c: AsyncConnection, *conditions: ColumnElement[bool]) -> int:
-    return (await c.execute(select(func.count()).select_from(files).where(*conditions))).scalar_one()
-
-
-async def _end_uploads(c: AsyncConnection, publications: Iterable[Publication]) -> None:
-    """Delete the uploads' rows. One that a sweeper has taken is not there: this fences off the sweeper."""
-    wanted = {(p.upload_id, p.object_name) for p in publications if p.upload_id is not None}
-    ended = delete(uploads).where(uploads.c.id.in_({upload_id for upload_id, _ in wanted}))
-    rows = await c.execute(ended.returning(uploads.c.id, uploads.c.object_name))
-    if {(row.id, row.object_name) for row in rows} != wanted:
-        raise _lease_lost()
-
-
-async def _discard(c: AsyncConnection, object_names: Collection[str], grace: timedelta = timedelta(0)) -> None:
-    """Make objects garbage, due after the grace."""
-    await _insert(c, garbage, [{"object_name": name} for name in object_names], not_before=now(grace))
-
-
-async def _drop_unused(c: AsyncConnection, blob_ids: Collection[int], grace: timedelta = timedelta(0)) -> None:
-    """Make those of the locked blobs that no file is on garbage, due after the grace."""
-    unused = delete(blobs).where(blobs.c.id.in_(blob_ids), ~exists().where(files.c.blob_id == blobs.c.id))
-    await _discard(c, (await c.scalars(unused.returning(blobs.c.object_name))).all(), grace)
-
-
-async def _add_files(c: AsyncConnection, records: Collection[FileRecord], held: Mapping[str, _Row]) -> None:
-    """Insert files on the blobs that are held, and announce them."""
-    await _insert(c, files, [_file_row(record, held[record.sha256]) for record in records])
-    await grams.add(c, [record.id for record in records])
-    await _announce(c, EventKind.UPLOADED, records)
-
-
-async def _announce(c: AsyncConnection, kind: EventKind, records: Iterable[FileRecord]) -> None:
-    """Write the events of a change, in its own transaction: there is an event exactly if there is a change."""
-    rows = [{"kind": kind.value, "file_id": record.id, "snapshot": _snapshot(record)} for record in records]
-    await _insert(c, events, rows, created=now())
-
-
-async def _horizon(c: AsyncConnection) -> Position:
-    return Position(*(await c.execute(select(event_log.c.horizon_transaction, event_log.c.horizon_id))).one())
-
-
-async def _head(c: AsyncConnection) -> Position:
-    row = (await c.execute(_LATEST)).first()
-    return await _horizon(c) if row is None else Position(*row)
-
-
-# Between rows and records
-
-
-def _new_record(file_id: UUID, publication: Publication, blob: _Row, upload_date: datetime) -> FileRecord:
-    return FileRecord(
-        id=file_id,
-        filename=publication.filename,
-        content_type=publication.content_type,
-        kind=publication.kind,
-        size=publication.size,
-        sha256=publication.sha256,
-        object_name=blob.object_name,
-        upload_date=upload_date,
-    )
-
-
-def _publication(record: FileRecord, upload_id: UUID | None) -> Publication:
-    return Publication(
-        upload_id=upload_id,
-        object_name=record.object_name,
-        sha256=record.sha256,
-        size=record.size,
-        filename=record.filename,
-        content_type=record.content_type,
-        kind=record.kind,
-    )
-
-
-def _file_row(record: FileRecord, blob: _Row) -> dict[str, object]:
-    return {
-        "id": record.id,
-        "blob_id": blob.id,
-        "content_type": record.content_type,
-        "kind": record.kind.value,
-        "size": record.size,
-        "upload_date": record.upload_date,
-        **_name_columns(record.filename),
-    }
-
-
-def _name_columns(filename: str) -> dict[str, str]:
-    return {"filename": filename, "sort_key": natural_key(filename), "search_key": fold(filename)}
-
-
-def _outcomes(ids: Sequence[UUID], records: Mapping[UUID, FileRecord], new_objects: Collection[str]) -> list[Published]:
-    """The results of a publication: the first file on a new object is the one that brought its bytes."""
-    unseen = set(new_objects)
-    outcomes = []
-    for file_id in ids:
-        record = records.get(file_id)
-        if record is None:
-            raise SatchelError(
-                Code.NOT_FOUND, "The file that was uploaded with this idempotency key has been deleted since."
-            )
-        outcomes.append(Published(record, deduplicated=record.object_name not in unseen))
-        unseen.discard(record.object_name)
-    return outcomes
-
-
-def _snapshot(record: FileRecord) -> dict[str, object]:
-    values = {**vars(record), "id": str(record.id), "kind": record.kind.value}
-    return {**values, "upload_date": to_microseconds(record.upload_date)}
-
-
-def _event(row: _Row) -> Event:
-    snapshot = row.snapshot
-    record = FileRecord(
-        **{
-            **snapshot,
-            "id": UUID(snapshot["id"]),
-            "kind": FileKind(snapshot["kind"]),
-            "upload_date": from_microseconds(snapshot["upload_date"]),
-        }
-    )
-    return Event(Position(row.transaction, row.id), EventKind(row.kind), record)
-
-
-def _fingerprint(publication: Publication) -> str:
-    """Whether two uploads under one key are the same: by filename and bytes."""
-    return hashlib.sha256(f"{publication.sha256} {publication.filename}".encode()).hexdigest()
-
-
-def _lease_lost() -> SatchelError:
-    return SatchelError(Code.LEASE_LOST, "The upload took too long between two parts and was given up; send it again.")
-
-
-def _cursor_expired() -> SatchelError:
-    return SatchelError(Code.CURSOR_EXPIRED, "Events behind the cursor are gone; load the list again.")
+        return await eventlog.read_id(c)

@@ -10,6 +10,8 @@ from satchel.errors import Code, SatchelError
 from .records import FileKind, FileRecord
 from .tables import blobs, files
 
+DatabaseRow = Row[*tuple[Any, ...]]
+
 FILES = files.join(blobs)
 
 _NOT_STORABLE = re.compile("[\0\ud800-\udfff]")
@@ -22,7 +24,7 @@ def select_files(*conditions: ColumnElement[bool], source: FromClause = FILES) -
     return select(*columns).select_from(source).where(*conditions)
 
 
-def to_record(row: Row[*tuple[Any, ...]]) -> FileRecord:
+def to_record(row: DatabaseRow) -> FileRecord:
     """The file of a row that `select_files` gave."""
     return FileRecord(
         id=row.id,

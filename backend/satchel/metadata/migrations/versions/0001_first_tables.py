@@ -105,8 +105,3 @@ def upgrade() -> None:
 def _transaction() -> str:
     """What numbers the transactions of a database."""
     return "pg_current_xact_id()::text::bigint" if op.get_bind().dialect.name == "postgresql" else "0"
-
-
-def downgrade() -> None:
-    """Not possible."""
-    raise NotImplementedError("there is nothing before the first tables")

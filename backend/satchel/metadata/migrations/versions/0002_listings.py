@@ -74,8 +74,3 @@ def upgrade() -> None:
         op.create_index(f"files_{'_'.join(names)}_idx", "files", names)
     for statement in SQLITE if op.get_bind().dialect.name == "sqlite" else POSTGRESQL:
         op.execute(statement)
-
-
-def downgrade() -> None:
-    """Not possible."""
-    raise NotImplementedError("the sort keys are shorter than they were")
