@@ -9,9 +9,9 @@ import { OpenFile } from "./preview/open.svelte";
 import { copy } from "./ui/clipboard";
 import { ThemeChoice } from "./ui/theme.svelte";
 import { Toasts } from "./ui/toasts.svelte";
-import { words } from "./ui/words";
 import type { Dropped } from "./uploads/dropped";
 import { UploadQueue } from "./uploads/queue.svelte";
+import { words } from "./words";
 
 export const theme = new ThemeChoice();
 export const toasts = new Toasts();

@@ -1,7 +1,7 @@
 import type { Answer } from "../api/answer";
 import type { StoredFile } from "../api/documents";
 import type { Toasts } from "../ui/toasts.svelte";
-import { words } from "../ui/words";
+import { words } from "../words";
 import type { FileList } from "./list.svelte";
 
 export interface DeletionPort {

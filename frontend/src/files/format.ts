@@ -1,9 +1,33 @@
 /** How sizes, dates and names are written. Dates take `now` so that they can be redrawn, and tested. */
-import { locale, words } from "../ui/words";
+import { language, words } from "../words";
 
-const UNITS = ["KB", "MB", "GB", "TB", "PB"];
-const whole = new Intl.NumberFormat(locale, { maximumFractionDigits: 0 });
-const tenth = new Intl.NumberFormat(locale, { minimumFractionDigits: 1, maximumFractionDigits: 1 });
+interface Formats {
+  whole: Intl.NumberFormat;
+  tenth: Intl.NumberFormat;
+  timeOfDay: Intl.DateTimeFormat;
+  dayAndMonth: Intl.DateTimeFormat;
+  fullDay: Intl.DateTimeFormat;
+  exact: Intl.DateTimeFormat;
+}
+
+/** They are slow to make. */
+const made = new Map<string, Formats>();
+
+function formats(): Formats {
+  const { locale } = language;
+  const found = made.get(locale);
+  if (found) return found;
+  const fresh = {
+    whole: new Intl.NumberFormat(locale, { maximumFractionDigits: 0 }),
+    tenth: new Intl.NumberFormat(locale, { minimumFractionDigits: 1, maximumFractionDigits: 1 }),
+    timeOfDay: new Intl.DateTimeFormat(locale, { hour: "2-digit", minute: "2-digit", hourCycle: "h23" }),
+    dayAndMonth: new Intl.DateTimeFormat(locale, { day: "numeric", month: "short" }),
+    fullDay: new Intl.DateTimeFormat(locale, { day: "numeric", month: "short", year: "numeric" }),
+    exact: new Intl.DateTimeFormat(locale, { dateStyle: "full", timeStyle: "long" }),
+  };
+  made.set(locale, fresh);
+  return fresh;
+}
 
 /** 812 KB, 4.1 MB, 220 MB: in steps of 1024, three figures at most. */
 export function size(bytes: number): string {
@@ -11,12 +35,13 @@ export function size(bytes: number): string {
   let value = bytes;
   let unit = -1;
   // 1023.6 MB would be written as 1,024 MB, which is 1.0 GB.
-  while (Math.round(value) >= 1024 && unit < UNITS.length - 1) {
+  while (Math.round(value) >= 1024 && unit < words.units.length - 1) {
     value /= 1024;
     unit++;
   }
+  const { whole, tenth } = formats();
   const figures = unit === 0 || value >= 99.95 ? whole : tenth;
-  return `${figures.format(value)} ${UNITS[unit]}`;
+  return `${figures.format(value)} ${words.units[unit]}`;
 }
 
 /** "7.4 of 11.9 GB": the unit is written once where both have the same. */
@@ -32,11 +57,6 @@ export function duration(seconds: number): string {
   return minutes < 60 ? words.minutes(minutes) : words.hours(Math.floor(minutes / 60), minutes % 60);
 }
 
-const timeOfDay = new Intl.DateTimeFormat(locale, { hour: "2-digit", minute: "2-digit", hourCycle: "h23" });
-const dayAndMonth = new Intl.DateTimeFormat(locale, { day: "numeric", month: "short" });
-const fullDay = new Intl.DateTimeFormat(locale, { day: "numeric", month: "short", year: "numeric" });
-const exact = new Intl.DateTimeFormat(locale, { dateStyle: "full", timeStyle: "long" });
-
 /** 2 min ago, 3 h ago, Yesterday, 19 Nov, 19 Nov 2025. A clock that is behind the server's reads "Just now". */
 export function relativeDate(iso: string, now: number): string {
   const date = new Date(iso);
@@ -46,18 +66,18 @@ export function relativeDate(iso: string, now: number): string {
   const days = daysBetween(date, new Date(now));
   if (days === 0) return words.hoursAgo(Math.floor(minutes / 60));
   if (days === 1) return words.yesterday;
-  return (date.getFullYear() === new Date(now).getFullYear() ? dayAndMonth : fullDay).format(date);
+  return (date.getFullYear() === new Date(now).getFullYear() ? formats().dayAndMonth : formats().fullDay).format(date);
 }
 
 /** Today, 14:02 or 19 Nov 2026, 14:02. */
 export function dayAndTime(iso: string, now: number): string {
   const date = new Date(iso);
   const days = daysBetween(date, new Date(now));
-  const day = days === 0 ? words.today : days === 1 ? words.yesterday : fullDay.format(date);
-  return words.onDay(day, timeOfDay.format(date));
+  const day = days === 0 ? words.today : days === 1 ? words.yesterday : formats().fullDay.format(date);
+  return words.onDay(day, formats().timeOfDay.format(date));
 }
 
-export const exactDate = (iso: string): string => exact.format(new Date(iso));
+export const exactDate = (iso: string): string => formats().exact.format(new Date(iso));
 
 function daysBetween(earlier: Date, later: Date): number {
   const midnight = (date: Date) => Date.UTC(date.getFullYear(), date.getMonth(), date.getDate());

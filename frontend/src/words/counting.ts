@@ -1,0 +1,14 @@
+export interface Counting {
+  integer: Intl.NumberFormat;
+  /** "1 file", "1,204 files": the number as the language writes it, and the form that goes with it. */
+  count(n: number, one: string, other: string): string;
+}
+
+export function counting(locale: string): Counting {
+  const integer = new Intl.NumberFormat(locale);
+  const forms = new Intl.PluralRules(locale);
+  return {
+    integer,
+    count: (n, one, other) => `${integer.format(n)} ${forms.select(n) === "one" ? one : other}`,
+  };
+}

@@ -1,0 +1,186 @@
+/**
+ * Every word the user reads, in English. Names follow the place where a sentence stands; a sentence with a number or a
+ * name in it is a function. Another language is another function that gives an object of this shape.
+ */
+import type { Failure } from "../api/answer";
+import type { FileKind, FileOrder } from "../api/documents";
+import { counting } from "./counting";
+
+const failures: Record<string, string> = {
+  NETWORK: "The server cannot be reached. Check the connection, then try again.",
+  UNREADABLE: "This browser could not read it. It may have been moved, or it may be a folder.",
+  NOT_FOUND: "This file no longer exists.",
+  INVALID_FILENAME: "The server cannot use this file name.",
+  FILE_TOO_LARGE: "The file is larger than this server accepts.",
+  PAYLOAD_TOO_LARGE: "The request is larger than this server accepts.",
+  HASH_MISMATCH: "The bytes were changed on the way. Try again.",
+  IDEMPOTENCY_CONFLICT: "The file changed while it was being sent. Try again to send it as it is now.",
+  LEASE_LOST: "The upload took a pause that was too long. Try again.",
+  INSUFFICIENT_STORAGE: "The server has no room left. Reading and deleting still work.",
+  STORE_UNAVAILABLE: "The server's file store does not answer. Try again in a moment.",
+  DATABASE_UNAVAILABLE: "The server's database does not answer. Try again in a moment.",
+  STORE_INTEGRITY: "The stored bytes are not what they should be.",
+  INTERNAL: "Something went wrong on the server.",
+};
+
+export function english(locale: string) {
+  const { integer, count } = counting(locale);
+  return {
+    product: "Satchel",
+
+    upload: "Upload",
+    chooseFiles: "Choose files to upload",
+    search: "Search",
+    searchAmong: (files: number) => `Search ${count(files, "file", "files")}`,
+    clearSearch: "Clear the search",
+    themeDark: "Use the dark theme",
+    themeLight: "Use the light theme",
+    live: {
+      connecting: "Connecting…",
+      live: "Live",
+      reconnecting: "Reconnecting…",
+      offline: "Offline",
+    },
+    connectionLost: "The connection is lost. What changes meanwhile will show up when it is back.",
+
+    kinds: "Kind",
+    everyKind: "All",
+    kind: {
+      IMAGE: "Images",
+      VIDEO: "Video",
+      AUDIO: "Audio",
+      PDF: "PDF",
+      TEXT: "Text",
+      ARCHIVE: "Archives",
+      OTHER: "Other",
+    } satisfies Record<FileKind, string>,
+    totals: (files: number, logical: string, stored: string) =>
+      `${count(files, "file", "files")} · ${logical}, ${stored} stored`,
+    found: (found: number, files: number) => `${integer.format(found)} of ${count(files, "file", "files")}`,
+
+    files: "Files",
+    columns: { name: "Name", size: "Size", uploaded: "Uploaded", actions: "Actions" },
+    order: "Order",
+    orders: {
+      UPLOAD_DATE_DESC: "Newest first",
+      UPLOAD_DATE_ASC: "Oldest first",
+      FILENAME_ASC: "Name A to Z",
+      FILENAME_DESC: "Name Z to A",
+      SIZE_DESC: "Largest first",
+      SIZE_ASC: "Smallest first",
+    } satisfies Record<FileOrder, string>,
+    row: (name: string, size: string, uploaded: string) => `${name}, ${size}, ${uploaded}`,
+    loadingRow: "Loading…",
+    copies: (n: number) => count(n, "copy", "copies"),
+    newAbove: (n: number) => `${integer.format(n)} new`,
+    download: "Download",
+    downloadFile: (name: string) => `Download ${name}`,
+    delete: "Delete",
+    deleteFile: (name: string) => `Delete ${name}`,
+    retry: "Try again",
+    previewLost: "The preview could not be loaded. Reload the page when the server can be reached again.",
+
+    emptyTitle: "Nothing in the satchel yet",
+    emptyText: "Drop files or folders anywhere on this page, paste a screenshot, or use the command line.",
+    noResultTitle: "Nothing found",
+    noResult: (search: string, kind: string | undefined) => {
+      const place = kind ? `in ${kind}` : "among your files";
+      return search ? `No name contains “${search}” ${place}.` : `There is no file ${place}.`;
+    },
+    clearFilters: "Show all files",
+    listFailed: "The files could not be loaded",
+    pageFailed: "The next files could not be loaded.",
+
+    dropTitle: "Drop to upload",
+    dropText: "Files and whole folders",
+    uploads: "Uploads",
+    uploading: (nth: number, all: number) => `Uploading ${integer.format(nth)} of ${integer.format(all)}`,
+    uploaded: (n: number) => `${count(n, "upload", "uploads")} finished`,
+    uploadsFailed: (failed: number, all: number) =>
+      `${integer.format(failed)} of ${count(all, "upload", "uploads")} failed`,
+    uploadsCancelled: "Uploads cancelled",
+    speed: (perSecond: string, left: string | undefined) => (left ? `${perSecond}/s · ${left} left` : `${perSecond}/s`),
+    sentOf: (sent: string, size: string) => `${sent} of ${size}`,
+    upState: {
+      waiting: "Waiting",
+      sending: "Sending",
+      storing: "Finishing…",
+      done: "Uploaded",
+      stored: "Already stored",
+      failed: "Failed",
+      cancelled: "Cancelled",
+    },
+    totalProgress: "All uploads",
+    cancel: "Cancel",
+    cancelFile: (name: string) => `Cancel ${name}`,
+    cancelAll: "Cancel all",
+    retryFile: (name: string) => `Try again: ${name}`,
+    retryFailed: "Retry failed",
+    clearFinished: "Clear finished",
+    collapse: "Collapse the uploads",
+    expand: "Show the uploads",
+    unreadable: (names: string[]) =>
+      names.length === 1
+        ? `“${names[0]}” could not be read.`
+        : `${count(names.length, "item", "items")} could not be read.`,
+    emptyFolder: (names: string[]) =>
+      names.length === 1
+        ? `The folder “${names[0]}” is empty.`
+        : `${count(names.length, "folder is", "folders are")} empty.`,
+    pastedName: (stamp: string, extension: string) => `Pasted ${stamp}.${extension}`,
+
+    preview: "Preview",
+    previewWidth: "Width of the preview",
+    close: "Close",
+    copyLink: "Copy link",
+    copyHash: "Copy",
+    copyHashOf: "Copy the SHA-256",
+    copied: "Copied.",
+    notCopied: "This browser does not let the page copy. Select the text instead.",
+    noPreview: "There is no preview for this kind of file.",
+    previewFailed: "This browser cannot show the file.",
+    noPdfViewer: "This browser has no PDF viewer of its own.",
+    openPdf: "Open the PDF",
+    emptyFile: "The file is empty.",
+    textCut: (size: string) => `The first ${size} is shown. Download the file to read the rest.`,
+    wrap: "Wrap lines",
+    fullSize: "Show at full size",
+    fitSize: "Fit to the pane",
+    gone: "This file was deleted. It can no longer be downloaded.",
+    notThere: "There is no file at this address. It may have been deleted.",
+    fileFailed: "The file could not be loaded",
+    facts: { type: "Type", size: "Size", uploaded: "Uploaded", copies: "Copies", hash: "SHA-256" },
+    exactBytes: (n: number) => `(${count(n, "byte", "bytes")})`,
+    sharedBytes: (n: number) =>
+      n === 1 ? "No other file shares these bytes" : `${integer.format(n)} files share these bytes`,
+
+    deleted: (names: string[]) =>
+      names.length === 1 ? `Deleted “${names[0]}”` : `Deleted ${count(names.length, "file", "files")}`,
+    undo: "Undo",
+    notDeleted: (names: string[], why: string) =>
+      names.length === 1
+        ? `“${names[0]}” was not deleted. ${why}`
+        : `${count(names.length, "file was", "files were")} not deleted. ${why}`,
+    dismiss: "Dismiss",
+
+    justNow: "Just now",
+    minutesAgo: (n: number) => `${n} min ago`,
+    hoursAgo: (n: number) => `${n} h ago`,
+    yesterday: "Yesterday",
+    onDay: (day: string, time: string) => `${day}, ${time}`,
+    today: "Today",
+    bytes: (n: number) => count(n, "byte", "bytes"),
+    units: ["KB", "MB", "GB", "TB", "PB"],
+    seconds: (n: number) => `${n} s`,
+    minutes: (n: number) => `${n} min`,
+    hours: (n: number, minutes: number) => (minutes ? `${n} h ${minutes} min` : `${n} h`),
+
+    /** What happened and what to do, then the code for whoever is asked for help. */
+    failure: ({ code, message }: Failure) => {
+      const sentence = failures[code] ?? (message || "The server could not do this.");
+      return `${sentence} (${code})`;
+    },
+  };
+}
+
+export type Words = ReturnType<typeof english>;

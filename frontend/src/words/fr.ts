@@ -1,0 +1,182 @@
+/** As in `en`, in French. */
+import type { Failure } from "../api/answer";
+import { counting } from "./counting";
+import type { Words } from "./en";
+
+const failures: Record<string, string> = {
+  NETWORK: "Le serveur est injoignable. Vérifiez la connexion, puis réessayez.",
+  UNREADABLE: "Ce navigateur n’a pas pu le lire. Il a peut-être été déplacé, ou c’est un dossier.",
+  NOT_FOUND: "Ce fichier n’existe plus.",
+  INVALID_FILENAME: "Le serveur ne peut pas utiliser ce nom de fichier.",
+  FILE_TOO_LARGE: "Le fichier est plus grand que ce que le serveur accepte.",
+  PAYLOAD_TOO_LARGE: "La requête est plus grande que ce que le serveur accepte.",
+  HASH_MISMATCH: "Les octets ont changé en route. Réessayez.",
+  IDEMPOTENCY_CONFLICT: "Le fichier a changé pendant l’envoi. Réessayez pour l’envoyer tel qu’il est maintenant.",
+  LEASE_LOST: "L’envoi s’est interrompu trop longtemps. Réessayez.",
+  INSUFFICIENT_STORAGE: "Le serveur n’a plus de place. Lire et supprimer reste possible.",
+  STORE_UNAVAILABLE: "L’espace de stockage du serveur ne répond pas. Réessayez dans un instant.",
+  DATABASE_UNAVAILABLE: "La base de données du serveur ne répond pas. Réessayez dans un instant.",
+  STORE_INTEGRITY: "Les octets conservés ne sont pas ceux attendus.",
+  INTERNAL: "Un problème est survenu sur le serveur.",
+};
+
+export function french(locale: string): Words {
+  const { integer, count } = counting(locale);
+  const files = (n: number) => count(n, "fichier", "fichiers");
+  return {
+    product: "Satchel",
+
+    upload: "Envoyer",
+    chooseFiles: "Choisir les fichiers à envoyer",
+    search: "Rechercher",
+    searchAmong: (n) => `Rechercher parmi ${files(n)}`,
+    clearSearch: "Effacer la recherche",
+    themeDark: "Passer au thème sombre",
+    themeLight: "Passer au thème clair",
+    live: {
+      connecting: "Connexion…",
+      live: "En direct",
+      reconnecting: "Reconnexion…",
+      offline: "Hors ligne",
+    },
+    connectionLost: "La connexion est perdue. Ce qui change entre-temps apparaîtra à son retour.",
+
+    kinds: "Genre",
+    everyKind: "Tous",
+    kind: {
+      IMAGE: "Images",
+      VIDEO: "Vidéos",
+      AUDIO: "Audio",
+      PDF: "PDF",
+      TEXT: "Textes",
+      ARCHIVE: "Archives",
+      OTHER: "Autres",
+    },
+    totals: (n, logical, stored) => `${files(n)} · ${logical}, ${stored} sur le disque`,
+    found: (found, n) => `${integer.format(found)} sur ${files(n)}`,
+
+    files: "Fichiers",
+    columns: { name: "Nom", size: "Taille", uploaded: "Envoyé", actions: "Actions" },
+    order: "Ordre",
+    orders: {
+      UPLOAD_DATE_DESC: "Plus récents d’abord",
+      UPLOAD_DATE_ASC: "Plus anciens d’abord",
+      FILENAME_ASC: "Nom, de A à Z",
+      FILENAME_DESC: "Nom, de Z à A",
+      SIZE_DESC: "Plus grands d’abord",
+      SIZE_ASC: "Plus petits d’abord",
+    },
+    row: (name, size, uploaded) => `${name}, ${size}, ${uploaded}`,
+    loadingRow: "Chargement…",
+    copies: (n) => count(n, "copie", "copies"),
+    newAbove: (n) => count(n, "nouveau", "nouveaux"),
+    download: "Télécharger",
+    downloadFile: (name) => `Télécharger ${name}`,
+    delete: "Supprimer",
+    deleteFile: (name) => `Supprimer ${name}`,
+    retry: "Réessayer",
+    previewLost: "L’aperçu n’a pas pu être chargé. Rechargez la page quand le serveur sera de nouveau joignable.",
+
+    emptyTitle: "La sacoche est encore vide",
+    emptyText:
+      "Déposez des fichiers ou des dossiers n’importe où sur cette page, collez une capture d’écran, ou utilisez la ligne de commande.",
+    noResultTitle: "Rien trouvé",
+    noResult: (search, kind) => {
+      const place = kind ? `dans ${kind}` : "parmi vos fichiers";
+      return search ? `Aucun nom ne contient «\u202f${search}\u202f» ${place}.` : `Il n’y a aucun fichier ${place}.`;
+    },
+    clearFilters: "Afficher tous les fichiers",
+    listFailed: "Les fichiers n’ont pas pu être chargés",
+    pageFailed: "Les fichiers suivants n’ont pas pu être chargés.",
+
+    dropTitle: "Déposez pour envoyer",
+    dropText: "Des fichiers et des dossiers entiers",
+    uploads: "Envois",
+    uploading: (nth, all) => `Envoi ${integer.format(nth)} sur ${integer.format(all)}`,
+    uploaded: (n) => count(n, "envoi terminé", "envois terminés"),
+    uploadsFailed: (failed, all) => `${count(failed, "échec", "échecs")} sur ${count(all, "envoi", "envois")}`,
+    uploadsCancelled: "Envois annulés",
+    speed: (perSecond, left) => (left ? `${perSecond}/s · encore ${left}` : `${perSecond}/s`),
+    sentOf: (sent, size) => `${sent} sur ${size}`,
+    upState: {
+      waiting: "En attente",
+      sending: "Envoi",
+      storing: "Finalisation…",
+      done: "Envoyé",
+      stored: "Déjà conservé",
+      failed: "Échec",
+      cancelled: "Annulé",
+    },
+    totalProgress: "Tous les envois",
+    cancel: "Annuler",
+    cancelFile: (name) => `Annuler ${name}`,
+    cancelAll: "Tout annuler",
+    retryFile: (name) => `Réessayer\u00a0: ${name}`,
+    retryFailed: "Réessayer les échecs",
+    clearFinished: "Effacer les terminés",
+    collapse: "Réduire les envois",
+    expand: "Afficher les envois",
+    unreadable: (names) =>
+      names.length === 1
+        ? `«\u202f${names[0]}\u202f» n’a pas pu être lu.`
+        : `${count(names.length, "élément n’a", "éléments n’ont")} pas pu être lus.`,
+    emptyFolder: (names) =>
+      names.length === 1
+        ? `Le dossier «\u202f${names[0]}\u202f» est vide.`
+        : `${count(names.length, "dossier est vide", "dossiers sont vides")}.`,
+    pastedName: (stamp, extension) => `Collé ${stamp}.${extension}`,
+
+    preview: "Aperçu",
+    previewWidth: "Largeur de l’aperçu",
+    close: "Fermer",
+    copyLink: "Copier le lien",
+    copyHash: "Copier",
+    copyHashOf: "Copier le SHA-256",
+    copied: "Copié.",
+    notCopied: "Ce navigateur ne laisse pas la page copier. Sélectionnez plutôt le texte.",
+    noPreview: "Il n’y a pas d’aperçu pour ce genre de fichier.",
+    previewFailed: "Ce navigateur ne peut pas afficher le fichier.",
+    noPdfViewer: "Ce navigateur n’a pas de lecteur de PDF.",
+    openPdf: "Ouvrir le PDF",
+    emptyFile: "Le fichier est vide.",
+    textCut: (size) => `Seul le début (${size}) est affiché. Téléchargez le fichier pour lire la suite.`,
+    wrap: "Couper les lignes",
+    fullSize: "Afficher en taille réelle",
+    fitSize: "Ajuster au volet",
+    gone: "Ce fichier a été supprimé. Il ne peut plus être téléchargé.",
+    notThere: "Il n’y a aucun fichier à cette adresse. Il a peut-être été supprimé.",
+    fileFailed: "Le fichier n’a pas pu être chargé",
+    facts: { type: "Type", size: "Taille", uploaded: "Envoyé", copies: "Copies", hash: "SHA-256" },
+    exactBytes: (n) => `(${count(n, "octet", "octets")})`,
+    sharedBytes: (n) =>
+      n === 1 ? "Aucun autre fichier n’a ces octets" : `${integer.format(n)} fichiers partagent ces octets`,
+
+    deleted: (names) =>
+      names.length === 1
+        ? `«\u202f${names[0]}\u202f» supprimé`
+        : count(names.length, "fichier supprimé", "fichiers supprimés"),
+    undo: "Annuler",
+    notDeleted: (names, why) =>
+      names.length === 1
+        ? `«\u202f${names[0]}\u202f» n’a pas été supprimé. ${why}`
+        : `${count(names.length, "fichier n’a", "fichiers n’ont")} pas été supprimés. ${why}`,
+    dismiss: "Fermer",
+
+    justNow: "À l’instant",
+    minutesAgo: (n) => `Il y a ${n} min`,
+    hoursAgo: (n) => `Il y a ${n} h`,
+    yesterday: "Hier",
+    onDay: (day, time) => `${day}, ${time}`,
+    today: "Aujourd’hui",
+    bytes: (n) => count(n, "octet", "octets"),
+    units: ["Ko", "Mo", "Go", "To", "Po"],
+    seconds: (n) => `${n} s`,
+    minutes: (n) => `${n} min`,
+    hours: (n, minutes) => (minutes ? `${n} h ${minutes} min` : `${n} h`),
+
+    failure: ({ code, message }: Failure) => {
+      const sentence = failures[code] ?? (message || "Le serveur n’a pas pu faire cela.");
+      return `${sentence} (${code})`;
+    },
+  };
+}

@@ -1,0 +1,72 @@
+export const languages = ["en", "fr"] as const;
+export type Language = (typeof languages)[number];
+
+/** Where the reader's own list of languages names no country, dates and numbers are written as here. */
+const USUAL: Record<Language, string> = { en: "en-GB", fr: "fr-FR" };
+
+/**
+ * The first of the browser's languages that there are words for, until the reader chooses another. Dates and numbers are
+ * written in the way of the reader's own country, as far as it speaks the language.
+ */
+export class LanguageChoice {
+  #asked: readonly string[];
+  #chosen = $state<Language>();
+
+  constructor(asked: readonly string[] = typeof navigator === "undefined" ? [] : navigator.languages) {
+    this.#asked = asked;
+    this.#chosen = languages.find((each) => each === stored());
+    this.#tell();
+  }
+
+  get current(): Language {
+    return this.#chosen ?? this.#own;
+  }
+
+  get locale(): string {
+    return localeOf(this.current, this.#asked);
+  }
+
+  choose(language: Language): void {
+    this.#chosen = language === this.#own ? undefined : language;
+    try {
+      if (this.#chosen) localStorage.setItem(KEY, this.#chosen);
+      else localStorage.removeItem(KEY);
+    } catch {
+      // Storage may be forbidden; the choice then lasts as long as the page.
+    }
+    this.#tell();
+  }
+
+  get #own(): Language {
+    for (const asked of this.#asked) {
+      const own = languages.find((each) => speaks(asked, each));
+      if (own) return own;
+    }
+    return "en";
+  }
+
+  /** Screen readers and hyphenation go by it. */
+  #tell(): void {
+    if (typeof document !== "undefined") document.documentElement.lang = this.current;
+  }
+}
+
+const KEY = "satchel.language";
+
+export function localeOf(language: Language, asked: readonly string[]): string {
+  return asked.find((each) => speaks(each, language) && each.includes("-")) ?? USUAL[language];
+}
+
+function speaks(asked: string, language: Language): boolean {
+  return asked.toLowerCase().split("-")[0] === language;
+}
+
+function stored(): string | null {
+  try {
+    return localStorage.getItem(KEY);
+  } catch {
+    return null;
+  }
+}
+
+export const language = new LanguageChoice();
