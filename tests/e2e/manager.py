@@ -49,6 +49,8 @@ class FileManager:
         self.tray = page.get_by_role("region", name="Uploads")
         self.preview = page.get_by_label("Preview", exact=True)
         self.toasts = page.locator(".toast")
+        self.selection = page.get_by_role("group", name="Selection")
+        self.name_field = page.get_by_role("textbox", name=re.compile("^New name of"))
 
     async def open(self, address: str = "/") -> "FileManager":
         """Load the page and wait until it is live."""
@@ -76,10 +78,22 @@ class FileManager:
         await expect(self.preview.get_by_title(filename, exact=True).first).to_be_visible()
         return self.preview
 
-    async def delete(self, filename: str) -> None:
-        """Press the row's own button."""
+    async def open_menu(self, filename: str) -> Locator:
+        """Press the row's own button, and give the menu."""
         await self.row(filename).hover()
-        await self.row(filename).get_by_role("button", name=f"Delete {filename}", exact=True).click()
+        await self.row(filename).get_by_role("button", name=f"More actions: {filename}", exact=True).click()
+        menu = self.page.get_by_role("menu")
+        await expect(menu).to_be_visible()
+        return menu
+
+    async def choose_action(self, filename: str, action: str) -> None:
+        """Open the row's menu and choose from it."""
+        menu = await self.open_menu(filename)
+        await menu.get_by_role("menuitem", name=action, exact=True).click()
+
+    async def delete(self, filename: str) -> None:
+        """Choose it from the row's menu."""
+        await self.choose_action(filename, "Delete")
 
     async def download(self, filename: str) -> Download:
         """Press the row's own button, and give what the browser saves."""
@@ -87,6 +101,15 @@ class FileManager:
         async with self.page.expect_download() as download:
             await self.row(filename).get_by_role("link", name=f"Download {filename}", exact=True).click()
         return await download.value
+
+    def box(self, filename: str) -> Locator:
+        """The check box of a row."""
+        return self.row(filename).get_by_role("checkbox")
+
+    async def selects(self, *filenames: str) -> None:
+        """Wait until exactly these of the rows that are drawn are selected, in the order of the list."""
+        selected = self.grid.locator(f"{ROW}[aria-selected=true] .name b")
+        await expect(selected).to_have_text([re.compile(re.escape(name)) for name in filenames])
 
     def header(self, column: str) -> Locator:
         """The button in a column's header cell."""

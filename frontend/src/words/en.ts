@@ -4,6 +4,7 @@
  */
 import type { Failure } from "../api/answer";
 import type { FileKind, FileOrder } from "../api/documents";
+import type { Deed } from "../keys/keys";
 import { counting } from "./counting";
 
 const failures: Record<string, string> = {
@@ -59,7 +60,7 @@ export function english(locale: string) {
     found: (found: number, files: number) => `${integer.format(found)} of ${count(files, "file", "files")}`,
 
     files: "Files",
-    columns: { name: "Name", size: "Size", uploaded: "Uploaded", actions: "Actions" },
+    columns: { select: "Select", name: "Name", size: "Size", uploaded: "Uploaded", actions: "Actions" },
     order: "Order",
     orders: {
       UPLOAD_DATE_DESC: "Newest first",
@@ -76,7 +77,59 @@ export function english(locale: string) {
     download: "Download",
     downloadFile: (name: string) => `Download ${name}`,
     delete: "Delete",
-    deleteFile: (name: string) => `Delete ${name}`,
+    number: (n: number) => integer.format(n),
+    moreActions: "More actions",
+    actionsFor: (name: string) => `More actions: ${name}`,
+    rename: "Rename",
+    newName: (name: string) => `New name of ${name}`,
+    renamed: (name: string) => `Renamed to “${name}”`,
+    notRenamed: (name: string, why: string) => `It could not be called “${name}” again. ${why}`,
+    renamedGone: (name: string) => `“${name}” was deleted while you were renaming it.`,
+    slashInName: "A name cannot contain / or \\.",
+
+    selection: "Selection",
+    select: "Select",
+    deselect: "Take out of the selection",
+    selectFile: (name: string) => `Select ${name}`,
+    selectAll: "Select all",
+    selected: (n: number, of?: number) =>
+      of === undefined || of <= n
+        ? `${integer.format(n)} selected`
+        : `${integer.format(n)} of ${integer.format(of)} selected`,
+    clearSelection: "Clear the selection",
+    copyLinks: "Copy links",
+    linksCopied: (n: number) => (n === 1 ? "Link copied." : `${count(n, "link", "links")} copied.`),
+    downloading: (n: number) =>
+      `Downloading ${count(n, "file", "files")}, one after the other. If only the first one arrives, let this page download several files: the browser asks beside the address.`,
+
+    keys: "Keyboard shortcuts",
+    keyDeeds: {
+      move: "Move through the list",
+      preview: "Open the preview",
+      select: "Select, or let go",
+      range: "Select a range",
+      selectAll: "Select all that is loaded",
+      rename: "Rename",
+      delete: "Delete",
+      download: "Download",
+      copyLink: "Copy the link",
+      search: "Search",
+      upload: "Upload",
+      escape: "Close the preview, clear the selection",
+      keys: "Show these shortcuts",
+    } satisfies Record<Deed, string>,
+    keyNames: {
+      ctrl: "Ctrl",
+      shift: "Shift",
+      home: "Home",
+      end: "End",
+      pageUp: "Page Up",
+      pageDown: "Page Down",
+      enter: "Enter",
+      space: "Space",
+      delete: "Delete",
+      escape: "Esc",
+    },
     retry: "Try again",
     previewLost: "The preview could not be loaded. Reload the page when the server can be reached again.",
 
