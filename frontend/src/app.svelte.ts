@@ -25,6 +25,8 @@ export const list: FileList = new FileList({
 
 export const opened = new OpenFile({
   known: (id) => list.find(id),
+  rows: () => list.rows,
+  total: () => list.total,
   fetch: (id, signal) => query(OneFile, { id }, signal),
 });
 
