@@ -78,8 +78,8 @@ export class Zoom {
   /** One step in or out; it stops at 100 % on its way. */
   step(direction: 1 | -1): void {
     const wanted = this.scale * STEP ** direction;
-    const crosses = (this.scale - 1) * (wanted - 1) < 0 && Math.abs(this.scale - 1) > 1e-6;
-    this.#to(crosses ? 1 : wanted, { x: 0, y: 0 });
+    const crosses = (this.scale - 1) * (wanted - 1) < -0.001;
+    this.#to(crosses || Math.abs(wanted - 1) < 0.05 ? 1 : wanted, { x: 0, y: 0 });
   }
 
   /** Full size where it fits, and back; a picture that is small enough already is doubled. */
