@@ -39,6 +39,8 @@ export const keys = new KeyTable();
 
 export const opened = new OpenFile({
   known: (id) => list.find(id),
+  rows: () => list.rows,
+  total: () => list.total,
   fetch: (id, signal) => query(OneFile, { id }, signal),
 });
 

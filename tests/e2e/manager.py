@@ -132,6 +132,26 @@ class FileManager:
             ROW,
         )
 
+    # --- the preview
+
+    def step(self, direction: str) -> Locator:
+        """The button to the "Previous" or the "Next" file."""
+        return self.preview.get_by_role("button", name=f"{direction} file")
+
+    async def opened(self, filename: str) -> None:
+        """Wait until the preview shows this file."""
+        await expect(self.preview.get_by_role("heading", level=2)).to_have_text(filename)
+
+    async def touch(self, *paths: list[tuple[float, float]]) -> None:
+        """Put down a finger for each path, move them along together, and lift them."""
+        cdp = await self.page.context.new_cdp_session(self.page)
+        for nth, points in enumerate(zip(*paths, strict=True)):
+            fingers = [{"x": x, "y": y, "id": finger} for finger, (x, y) in enumerate(points)]
+            kind = "touchMove" if nth else "touchStart"
+            await cdp.send("Input.dispatchTouchEvent", {"type": kind, "touchPoints": fingers})
+        await cdp.send("Input.dispatchTouchEvent", {"type": "touchEnd", "touchPoints": []})
+        await cdp.detach()
+
     # --- uploads
 
     def upload(self, path: str) -> Locator:
@@ -179,6 +199,12 @@ class FileManager:
     async def progress(self, label: str) -> list[int]:
         """The percentages that a bar has shown, in their order."""
         return await self.page.evaluate("(label) => window.progress[label] ?? []", label)
+
+
+def way(start: tuple[float, float], end: tuple[float, float], steps: int = 8) -> list[tuple[float, float]]:
+    """The points that a finger goes through, in a straight line."""
+    (x1, y1), (x2, y2) = start, end
+    return [(x1 + (x2 - x1) * nth / steps, y1 + (y2 - y1) * nth / steps) for nth in range(steps + 1)]
 
 
 def file(name: str, content: bytes, content_type: str = "application/octet-stream") -> dict:

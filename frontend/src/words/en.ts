@@ -25,7 +25,7 @@ const failures: Record<string, string> = {
 };
 
 export function english(locale: string) {
-  const { integer, count } = counting(locale);
+  const { integer, percent, count } = counting(locale);
   return {
     product: "Satchel",
 
@@ -183,6 +183,11 @@ export function english(locale: string) {
     pastedName: (stamp: string, extension: string) => `Pasted ${stamp}.${extension}`,
 
     preview: "Preview",
+    loading: "Loading…",
+    previewTools: "Tools of the preview",
+    previous: "Previous file",
+    next: "Next file",
+    place: (nth: number, of: number) => `${integer.format(nth)} of ${integer.format(of)}`,
     previewWidth: "Width of the preview",
     close: "Close",
     copyLink: "Copy link",
@@ -195,8 +200,13 @@ export function english(locale: string) {
     noPdfViewer: "This browser has no PDF viewer of its own.",
     openPdf: "Open the PDF",
     emptyFile: "The file is empty.",
-    textCut: (size: string) => `The first ${size} is shown. Download the file to read the rest.`,
+    textCut: (shown: string, size: string) => `The first ${shown} of ${size} are shown.`,
+    showMore: "Show more",
     wrap: "Wrap lines",
+    picture: "Picture",
+    zoomIn: "Zoom in",
+    zoomOut: "Zoom out",
+    percent: (share: number) => percent.format(share),
     fullSize: "Show at full size",
     fitSize: "Fit to the pane",
     gone: "This file was deleted. It can no longer be downloaded.",
@@ -206,6 +216,7 @@ export function english(locale: string) {
     exactBytes: (n: number) => `(${count(n, "byte", "bytes")})`,
     sharedBytes: (n: number) =>
       n === 1 ? "No other file shares these bytes" : `${integer.format(n)} files share these bytes`,
+    sameBytes: "Files with these bytes",
 
     deleted: (names: string[]) =>
       names.length === 1 ? `Deleted “${names[0]}”` : `Deleted ${count(names.length, "file", "files")}`,

@@ -21,7 +21,7 @@ const failures: Record<string, string> = {
 };
 
 export function french(locale: string): Words {
-  const { integer, count } = counting(locale);
+  const { integer, percent, count } = counting(locale);
   const files = (n: number) => count(n, "fichier", "fichiers");
   return {
     product: "Satchel",
@@ -179,6 +179,11 @@ export function french(locale: string): Words {
     pastedName: (stamp, extension) => `Collé ${stamp}.${extension}`,
 
     preview: "Aperçu",
+    loading: "Chargement…",
+    previewTools: "Outils de l’aperçu",
+    previous: "Fichier précédent",
+    next: "Fichier suivant",
+    place: (nth, of) => `${integer.format(nth)} sur ${integer.format(of)}`,
     previewWidth: "Largeur de l’aperçu",
     close: "Fermer",
     copyLink: "Copier le lien",
@@ -191,8 +196,13 @@ export function french(locale: string): Words {
     noPdfViewer: "Ce navigateur n’a pas de lecteur de PDF.",
     openPdf: "Ouvrir le PDF",
     emptyFile: "Le fichier est vide.",
-    textCut: (size) => `Seul le début (${size}) est affiché. Téléchargez le fichier pour lire la suite.`,
-    wrap: "Couper les lignes",
+    textCut: (shown, size) => `Le début est affiché\u00a0: ${shown} sur ${size}.`,
+    showMore: "Afficher la suite",
+    wrap: "Renvoyer à la ligne",
+    picture: "Image",
+    zoomIn: "Agrandir",
+    zoomOut: "Réduire",
+    percent: (share) => percent.format(share),
     fullSize: "Afficher en taille réelle",
     fitSize: "Ajuster au volet",
     gone: "Ce fichier a été supprimé. Il ne peut plus être téléchargé.",
@@ -202,6 +212,7 @@ export function french(locale: string): Words {
     exactBytes: (n) => `(${count(n, "octet", "octets")})`,
     sharedBytes: (n) =>
       n === 1 ? "Aucun autre fichier n’a ces octets" : `${integer.format(n)} fichiers partagent ces octets`,
+    sameBytes: "Fichiers qui ont ces octets",
 
     deleted: (names) =>
       names.length === 1
