@@ -12,6 +12,7 @@ import shutil
 from contextlib import AsyncExitStack, asynccontextmanager
 from types import SimpleNamespace
 
+import asyncpg
 import pytest
 import structlog
 from hypothesis import HealthCheck
@@ -67,9 +68,8 @@ def pytest_generate_tests(metafunc):
 @pytest.fixture(scope="session")
 def postgres():
     """A PostgreSQL server; `await postgres.new_database()` gives the URL of an empty database."""
-    server = Postgres().start()
-    yield server
-    server.stop()
+    with Postgres() as server:
+        yield server
 
 
 @pytest.fixture(scope="session")
@@ -98,12 +98,28 @@ def database_url(request, tmp_path):
     return request.getfixturevalue("postgres_url")
 
 
+@pytest.fixture
+async def metadata(database_url):
+    """The rows of that database, opened."""
+    metadata = Metadata(database_url)
+    await metadata.open()
+    yield metadata
+    await metadata.close()
+
+
+@pytest.fixture
+async def outside(postgres_url):
+    """Another program at the same database."""
+    connection = await asyncpg.connect(postgres_url)
+    yield connection
+    await connection.close()
+
+
 @pytest.fixture(scope="session")
 def seaweed():
     """An S3 server; `seaweed.new_bucket_url()` gives the URL of a bucket that is not made yet."""
-    server = Seaweed().start()
-    yield server
-    server.stop()
+    with Seaweed() as server:
+        yield server
 
 
 @pytest.fixture(scope="session")

@@ -13,7 +13,7 @@ import time
 from contextlib import suppress
 from importlib.resources import files
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import asyncpg
 
@@ -44,7 +44,13 @@ class Postgres:
         """The server's address with its superuser, to put the name of a database behind."""
         return f"postgresql://postgres:secret@{self.host}:{self.port}"
 
-    def start(self) -> "Postgres":
+    def __enter__(self) -> Self:
+        return self.start()
+
+    def __exit__(self, *_: object) -> None:
+        self.stop()
+
+    def start(self) -> Self:
         """Make a cluster, start the server and return when it takes connections."""
         self._directory = Path(tempfile.mkdtemp(prefix="satchel-postgres-"))
         try:

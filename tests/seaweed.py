@@ -11,6 +11,7 @@ from collections.abc import AsyncIterator
 from contextlib import ExitStack, asynccontextmanager, closing, suppress
 from http.client import HTTPConnection, HTTPException
 from pathlib import Path
+from typing import Self
 
 from miniopy_async import Minio
 
@@ -45,7 +46,13 @@ class Seaweed:
         self._ports: list[int] = []
         self._buckets = 0
 
-    def start(self) -> "Seaweed":
+    def __enter__(self) -> Self:
+        return self.start()
+
+    def __exit__(self, *_: object) -> None:
+        self.stop()
+
+    def start(self) -> Self:
         """Start the server on an empty directory and return when it answers."""
         self._directory = Path(tempfile.mkdtemp(prefix="satchel-seaweed-"))
         try:

@@ -265,16 +265,9 @@ def pages(directory: Path, count: int, repeats: int, say: Say) -> list[Result]:
     cases = list(_cases(rows))
     say(f"  {len(cases):,} pages of {count:,} files are made out")
     results = asyncio.run(_measure(SQLITE, f"sqlite:///{directory / 'satchel.db'}", rows, cases, repeats, say))
-    try:
-        server = Postgres().start()
-    except (AssertionError, OSError) as error:
-        say(f"  PostgreSQL is left out, it did not start: {error}")
-        return results
-    try:
+    with Postgres() as server:
         url = asyncio.run(server.new_database())
         return results + asyncio.run(_measure(POSTGRESQL, url, rows, cases, repeats, say))
-    finally:
-        server.stop()
 
 
 async def _measure(

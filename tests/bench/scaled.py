@@ -3,8 +3,7 @@
 import asyncio
 import hashlib
 import os
-from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack
 from pathlib import Path
 from typing import BinaryIO
 
@@ -82,8 +81,8 @@ def scaled(directory: Path, size: int, rounds: int, say: Say) -> list[Result]:
     payload, small = make_source(directory / "source", size), make_source(directory / "small", WARM_UP)
     with ExitStack() as servers:
         runner = servers.enter_context(asyncio.Runner())
-        seaweed = servers.enter_context(_seaweed())
-        database = runner.run(servers.enter_context(_postgres()).new_database())
+        seaweed = servers.enter_context(Seaweed())
+        database = runner.run(servers.enter_context(Postgres()).new_database())
         client = Minio(
             f"{seaweed.host}:{seaweed.port}", seaweed.access_key, seaweed.secret_key, secure=False, region="us-east-1"
         )
@@ -103,21 +102,3 @@ def scaled(directory: Path, size: int, rounds: int, say: Say) -> list[Result]:
         contestants: dict[str, Contestant] = {name: ThroughDoor(store, door) for name, door in DOORS.items()}
         contestants[DIRECT] = Bucket(runner, client)
         return run_rounds(Rounds(contestants, {REST, DIRECT}), small, payload, rounds, say)
-
-
-@contextmanager
-def _seaweed() -> Iterator[Seaweed]:
-    seaweed = Seaweed().start()
-    try:
-        yield seaweed
-    finally:
-        seaweed.stop()
-
-
-@contextmanager
-def _postgres() -> Iterator[Postgres]:
-    postgres = Postgres().start()
-    try:
-        yield postgres
-    finally:
-        postgres.stop()

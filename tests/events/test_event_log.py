@@ -18,14 +18,6 @@ HOUR = timedelta(hours=1)
 SECONDS = 20  # a bound for each wait; nothing is measured by it
 
 
-@pytest.fixture
-async def metadata(database_url):
-    metadata = Metadata(database_url)
-    await metadata.open()
-    yield metadata
-    await metadata.close()
-
-
 class Counting:
     """A `Metadata` that counts how often the table of events is read."""
 

@@ -4,7 +4,6 @@ import asyncio
 import random
 from contextlib import aclosing, asynccontextmanager
 
-import asyncpg
 import pytest
 
 from publishing import Helper
@@ -41,14 +40,6 @@ async def server(url):
             await log.close()
     finally:
         await metadata.close()
-
-
-@pytest.fixture
-async def outside(postgres_url):
-    """Another program at the same database."""
-    connection = await asyncpg.connect(postgres_url)
-    yield connection
-    await connection.close()
 
 
 @pytest.fixture

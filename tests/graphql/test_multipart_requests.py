@@ -10,6 +10,7 @@ from datetime import timedelta
 
 import orjson
 import pytest
+from refusals import assert_refused
 
 from kept import eventually
 from raw import BOUNDARY, END, MULTIPART, connected, head_of_part
@@ -60,16 +61,6 @@ async def run(client, *form_of_request):
     answer = response.json()
     assert (response.status_code, answer.get("errors")) == (200, None), response.text
     return answer["data"]
-
-
-def assert_refused(response, status, code, *words):
-    """The request was not run: a GraphQL error of this status and code that says these words, without data."""
-    assert response.status_code == status, response.text
-    answer = response.json()
-    assert answer.keys() == {"errors"}
-    assert {error["extensions"]["code"] for error in answer["errors"]} == {code}
-    for word in words:
-        assert word in answer["errors"][0]["message"]
 
 
 # Requests that are taken

@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import settings as examples
 from hypothesis import strategies as st
+from refusals import assert_refused
 
 from raw import connected
 from satchel.config import KIB
@@ -40,16 +41,6 @@ def media_type_of(response):
     kind, _, parameters = response.headers["content-type"].partition(";")
     assert parameters.strip() == "charset=utf-8"
     return kind
-
-
-def assert_refused(response, status, code, *words):
-    """The answer is a GraphQL error of this status and code that says these words, without data."""
-    assert response.status_code == status, response.text
-    answer = response.json()
-    assert answer.keys() == {"errors"}
-    assert {error["extensions"]["code"] for error in answer["errors"]} == {code}
-    for word in words:
-        assert word in answer["errors"][0]["message"]
 
 
 # Media types

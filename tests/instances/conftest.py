@@ -52,14 +52,12 @@ async def shared_pair(open_place):
 @pytest.fixture
 def own_postgres():
     """A database server of this test alone, to be killed."""
-    server = Postgres().start()
-    yield server
-    server.stop()
+    with Postgres() as server:
+        yield server
 
 
 @pytest.fixture
 def own_seaweed():
     """A store of this test alone, to be killed."""
-    server = Seaweed().start()
-    yield server
-    server.stop()
+    with Seaweed() as server:
+        yield server

@@ -7,15 +7,6 @@ import pytest
 
 from publishing import Helper
 from satchel.errors import Code, SatchelError
-from satchel.metadata import Metadata
-
-
-@pytest.fixture
-async def metadata(database_url):
-    store = Metadata(database_url)
-    await store.open()
-    yield store
-    await store.close()
 
 
 @pytest.fixture

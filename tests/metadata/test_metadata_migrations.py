@@ -15,7 +15,7 @@ from publishing import Helper
 from satchel.errors import CannotStart
 from satchel.metadata import EventKind, FileFilter, FileKind, FileOrder, FileRecord, Metadata, Position, listing
 from satchel.metadata.clock import Moment, to_microseconds
-from satchel.metadata.migrations import configuration, upgrade
+from satchel.metadata.migrations import HEAD, configuration, upgrade
 from satchel.metadata.names import fold, natural_key
 from satchel.metadata.tables import schema
 
@@ -138,6 +138,11 @@ async def test_a_database_of_every_revision_is_brought_up_to_date(empty_url, rev
     assert await metadata.claim_garbage(10, timedelta(0)) != []
     assert len(await metadata.events_after(told[-1].position, 10)) == 5
     await metadata.close()
+
+
+def test_the_newest_revision_is_known_without_alembic():
+    """By it a start sees that there is nothing to do."""
+    assert REVISIONS[-1] == HEAD
 
 
 async def test_models_and_revisions_agree(empty_url):

@@ -4,7 +4,6 @@ import asyncio
 import random
 from datetime import timedelta
 
-import asyncpg
 import pytest
 from sqlalchemy import make_url, select, text, update
 from sqlalchemy.exc import DBAPIError, IntegrityError
@@ -26,14 +25,6 @@ def database_url(postgres_url):
 
 
 @pytest.fixture
-async def outside(postgres_url):
-    """Another program at the same database."""
-    connection = await asyncpg.connect(postgres_url)
-    yield connection
-    await connection.close()
-
-
-@pytest.fixture
 async def cut(postgres_url):
     """The database behind a proxy that can cut connections, with a helper for it."""
     async with Cutter(postgres_url) as cutter:
@@ -46,9 +37,8 @@ async def cut(postgres_url):
 @pytest.fixture(scope="module")
 def own_server():
     """A server that these tests may kill."""
-    server = Postgres().start()
-    yield server
-    server.stop()
+    with Postgres() as server:
+        yield server
 
 
 async def end_backends(outside):

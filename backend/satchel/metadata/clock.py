@@ -1,7 +1,8 @@
 """Time and order as the database keeps them: the only clock that all instances share."""
 
+from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import Any, ClassVar
 
 from sqlalchemy import BigInteger, DateTime, Dialect, Interval, literal
 from sqlalchemy.ext.compiler import compiles
@@ -88,53 +89,40 @@ def _sqlite(element: now, compiler: SQLCompiler, **kw: Any) -> str:
     return f"({seconds} * 1000000 + {millis} * 1000 + {compiler.process(element.clauses, **kw)})"
 
 
-class current_transaction(FunctionElement[int]):  # noqa: N801
-    """The number of the transaction that asks; 0 where transactions come one after the other."""
+class _TransactionNumber(FunctionElement[int]):
+    """An expression that each database spells in its own way, or not at all."""
 
     type = BigInteger()
+    spelled: ClassVar[Mapping[str, str]]
+
+
+@compiles(_TransactionNumber)
+def _spell(element: _TransactionNumber, compiler: SQLCompiler, **_kw: Any) -> str:
+    return element.spelled[compiler.dialect.name]
+
+
+class current_transaction(_TransactionNumber):  # noqa: N801
+    """The number of the transaction that asks; 0 where transactions come one after the other."""
+
     name = "current_transaction"
     inherit_cache = True
+    spelled: ClassVar = {"postgresql": "pg_current_xact_id()::text::bigint", "sqlite": "0"}
 
 
-class oldest_running_transaction(FunctionElement[int]):  # noqa: N801
+class oldest_running_transaction(_TransactionNumber):  # noqa: N801
     """The number below which every transaction has ended, as the asking one's snapshot shows them.
 
     What is committed under a number below it has been seen by now, or never will be: nothing comes in between any more.
     """
 
-    type = BigInteger()
     name = "oldest_running_transaction"
     inherit_cache = True
+    spelled: ClassVar = {"postgresql": "pg_snapshot_xmin(pg_current_snapshot())::text::bigint", "sqlite": "1"}
 
 
-class next_transaction(FunctionElement[int]):  # noqa: N801
+class next_transaction(_TransactionNumber):  # noqa: N801
     """The number above those of all transactions that have begun; only where they are numbered."""
 
-    type = BigInteger()
     name = "next_transaction"
     inherit_cache = True
-
-
-@compiles(current_transaction, "postgresql")
-def _current(_element: current_transaction, _compiler: SQLCompiler, **_kw: Any) -> str:
-    return "pg_current_xact_id()::text::bigint"
-
-
-@compiles(current_transaction, "sqlite")
-def _always_zero(_element: current_transaction, _compiler: SQLCompiler, **_kw: Any) -> str:
-    return "0"
-
-
-@compiles(oldest_running_transaction, "postgresql")
-def _oldest(_element: oldest_running_transaction, _compiler: SQLCompiler, **_kw: Any) -> str:
-    return "pg_snapshot_xmin(pg_current_snapshot())::text::bigint"
-
-
-@compiles(next_transaction, "postgresql")
-def _next(_element: next_transaction, _compiler: SQLCompiler, **_kw: Any) -> str:
-    return "pg_snapshot_xmax(pg_current_snapshot())::text::bigint"
-
-
-@compiles(oldest_running_transaction, "sqlite")
-def _above_zero(_element: oldest_running_transaction, _compiler: SQLCompiler, **_kw: Any) -> str:
-    return "1"
+    spelled: ClassVar = {"postgresql": "pg_snapshot_xmax(pg_current_snapshot())::text::bigint"}
