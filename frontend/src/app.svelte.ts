@@ -1,7 +1,7 @@
 /** The composition root: every store of the page, wired together. Components take them from here. */
 import { deleteWhileLeaving, mutate, query } from "./api/client";
 import { DeleteFiles, type FileEvent, FilePage, OneFile, RenameFile, type StoredFile, Totals } from "./api/documents";
-import { uploadFile } from "./api/upload";
+import { isReachable, uploadFile } from "./api/upload";
 import { Cursor } from "./files/cursor.svelte";
 import { Deletions } from "./files/deletions";
 import { downloadAll } from "./files/downloads";
@@ -13,6 +13,7 @@ import { Selection } from "./files/selection.svelte";
 import { KeyTable } from "./keys/shown.svelte";
 import { addressOf, OpenFile } from "./preview/open.svelte";
 import { copy } from "./ui/clipboard";
+import { Foot } from "./ui/foot.svelte";
 import { ThemeChoice } from "./ui/theme.svelte";
 import { Toasts } from "./ui/toasts.svelte";
 import type { Dropped } from "./uploads/dropped";
@@ -21,6 +22,7 @@ import { words } from "./words";
 
 export const theme = new ThemeChoice();
 export const toasts = new Toasts();
+export const foot = new Foot();
 export const live = new LiveEvents();
 
 export const list: FileList = new FileList({
@@ -44,9 +46,11 @@ export const opened = new OpenFile({
   fetch: (id, signal) => query(OneFile, { id }, signal),
 });
 
-export const uploads = new UploadQueue(uploadFile, ({ file }) => {
+export const uploads = new UploadQueue({
+  send: uploadFile,
+  reachable: isReachable,
   // The event says the same; this row does not wait for it.
-  changed([{ kind: "UPLOADED", fileId: file.id, file }]);
+  stored: ({ file }) => changed([{ kind: "UPLOADED", fileId: file.id, file }]),
 });
 
 export const deletions = new Deletions(list, toasts, {
@@ -80,11 +84,20 @@ export function start(): () => void {
   const unfollow = opened.follow();
   const leave = () => deletions.leave();
   addEventListener("pagehide", leave);
+  const wake = () => uploads.wake();
+  addEventListener("online", wake);
+  const unwatch = $effect.root(() => {
+    $effect(() => {
+      if (live.state === "live") wake();
+    });
+  });
   void list.reload();
   return () => {
     unlisten();
     unfollow();
+    unwatch();
     removeEventListener("pagehide", leave);
+    removeEventListener("online", wake);
     list.close();
   };
 }

@@ -377,6 +377,11 @@ def _blob_values(rows: Sequence[Row]) -> list[tuple[int, str, int, str]]:
     return [(blob + 1, _sha256(blob), size, f"o/{blob}") for blob, size in sizes.items()]
 
 
+async def fill_database(path: Path, count: int) -> None:
+    """Put files into a SQLite database that has its tables and no server."""
+    await _fill_sqlite(f"sqlite:///{path}", list(_rows(count)))
+
+
 async def _fill_sqlite(url: str, rows: Sequence[Row]) -> None:
     with closing(sqlite3.connect(url.removeprefix("sqlite:///"), isolation_level=None)) as connection:
         connection.execute("PRAGMA synchronous = OFF")

@@ -34,6 +34,13 @@ DROP = """(files) => {
   }
 }"""
 
+COPY_PICTURE = """async () => {
+  const canvas = Object.assign(document.createElement("canvas"), { width: 40, height: 30 });
+  canvas.getContext("2d").fillRect(5, 5, 20, 10);
+  const picture = await new Promise((resolve) => canvas.toBlob(resolve, "image/png"));
+  await navigator.clipboard.write([new ClipboardItem({ "image/png": picture })]);
+}"""
+
 
 class FileManager:
     """One window on one server."""
@@ -164,6 +171,19 @@ class FileManager:
             await self.page.get_by_role("button", name="Upload", exact=True).click()
         await (await chooser.value).set_files(files)
 
+    async def choose_folder(self, folder: Path) -> None:
+        """Choose a folder in the menu beside the Upload button."""
+        await self.page.get_by_role("button", name="More ways to upload").click()
+        async with self.page.expect_file_chooser() as chooser:
+            await self.page.get_by_role("menuitem", name="A folder…").click()
+        await (await chooser.value).set_files(folder)
+
+    async def paste_picture(self) -> None:
+        """Copy a picture as a screenshot is copied, and paste it into the page."""
+        await self.page.context.grant_permissions(["clipboard-read", "clipboard-write"])
+        await self.page.evaluate(COPY_PICTURE)
+        await self.page.keyboard.press("ControlOrMeta+V")
+
     async def drag(self, *paths: Path) -> None:
         """Drag files and folders from the desktop over the page, and hold them there."""
         self._cdp = await self.page.context.new_cdp_session(self.page)
@@ -182,14 +202,14 @@ class FileManager:
         """Drop files that a page made, as from another window; `notes="…"` is notes.txt."""
         await self.page.evaluate(DROP, [{"name": f"{name}.txt", "text": text} for name, text in texts.items()])
 
-    async def limit_uploads(self, bytes_per_second: int) -> None:
-        """Make the way to the server as narrow as this; -1 lifts the limit."""
+    async def limit_uploads(self, bytes_per_second: int, *, offline: bool = False) -> None:
+        """Make the way to the server as narrow as this; -1 lifts the limit. Offline, there is no way."""
         if not hasattr(self, "_network"):
             self._network = await self.page.context.new_cdp_session(self.page)
             await self._network.send("Network.enable")
         await self._network.send(
             "Network.emulateNetworkConditions",
-            {"offline": False, "latency": 0, "downloadThroughput": -1, "uploadThroughput": bytes_per_second},
+            {"offline": offline, "latency": 0, "downloadThroughput": -1, "uploadThroughput": bytes_per_second},
         )
 
     async def record_progress(self) -> None:

@@ -149,7 +149,7 @@ async def test_a_name_is_only_ever_text(manager, server):
         await expect(preview.locator("img")).to_have_js_property("naturalWidth", 64)
         await expect(preview.locator("img")).to_have_attribute("alt", name)
         await expect(page).to_have_title(f"{name} · Satchel")
-    await manager.tray.get_by_role("button", name="Clear finished").click()
+    await manager.tray.get_by_role("button", name="Close the uploads").click()
     for name in names:
         await manager.delete(name)
         await expect(manager.toasts).to_contain_text(name)

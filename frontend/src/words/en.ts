@@ -30,7 +30,11 @@ export function english(locale: string) {
     product: "Satchel",
 
     upload: "Upload",
+    uploadMore: "More ways to upload",
+    uploadFiles: "Files…",
+    uploadFolder: "A folder…",
     chooseFiles: "Choose files to upload",
+    chooseFolder: "Choose a folder to upload",
     search: "Search",
     searchAmong: (files: number) => `Search ${count(files, "file", "files")}`,
     clearSearch: "Clear the search",
@@ -142,6 +146,7 @@ export function english(locale: string) {
     },
     clearFilters: "Show all files",
     listFailed: "The files could not be loaded",
+    listOld: "The files could not be loaded again.",
     pageFailed: "The next files could not be loaded.",
 
     dropTitle: "Drop to upload",
@@ -152,12 +157,15 @@ export function english(locale: string) {
     uploadsFailed: (failed: number, all: number) =>
       `${integer.format(failed)} of ${count(all, "upload", "uploads")} failed`,
     uploadsCancelled: "Uploads cancelled",
+    uploadsPaused: "Waiting for the connection",
+    uploadsGoOn: "They go on by themselves when it is back.",
     speed: (perSecond: string, left: string | undefined) => (left ? `${perSecond}/s · ${left} left` : `${perSecond}/s`),
     sentOf: (sent: string, size: string) => `${sent} of ${size}`,
     upState: {
       waiting: "Waiting",
       sending: "Sending",
       storing: "Finishing…",
+      retrying: "Trying again…",
       done: "Uploaded",
       stored: "Already stored",
       failed: "Failed",
@@ -172,6 +180,7 @@ export function english(locale: string) {
     clearFinished: "Clear finished",
     collapse: "Collapse the uploads",
     expand: "Show the uploads",
+    closeUploads: "Close the uploads",
     unreadable: (names: string[]) =>
       names.length === 1
         ? `“${names[0]}” could not be read.`

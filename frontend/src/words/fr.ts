@@ -27,7 +27,11 @@ export function french(locale: string): Words {
     product: "Satchel",
 
     upload: "Envoyer",
+    uploadMore: "Autres façons d’envoyer",
+    uploadFiles: "Des fichiers…",
+    uploadFolder: "Un dossier…",
     chooseFiles: "Choisir les fichiers à envoyer",
+    chooseFolder: "Choisir un dossier à envoyer",
     search: "Rechercher",
     searchAmong: (n) => `Rechercher parmi ${files(n)}`,
     clearSearch: "Effacer la recherche",
@@ -139,6 +143,7 @@ export function french(locale: string): Words {
     },
     clearFilters: "Afficher tous les fichiers",
     listFailed: "Les fichiers n’ont pas pu être chargés",
+    listOld: "Les fichiers n’ont pas pu être rechargés.",
     pageFailed: "Les fichiers suivants n’ont pas pu être chargés.",
 
     dropTitle: "Déposez pour envoyer",
@@ -148,12 +153,15 @@ export function french(locale: string): Words {
     uploaded: (n) => count(n, "envoi terminé", "envois terminés"),
     uploadsFailed: (failed, all) => `${count(failed, "échec", "échecs")} sur ${count(all, "envoi", "envois")}`,
     uploadsCancelled: "Envois annulés",
+    uploadsPaused: "En attente de la connexion",
+    uploadsGoOn: "Ils reprendront d’eux-mêmes dès son retour.",
     speed: (perSecond, left) => (left ? `${perSecond}/s · encore ${left}` : `${perSecond}/s`),
     sentOf: (sent, size) => `${sent} sur ${size}`,
     upState: {
       waiting: "En attente",
       sending: "Envoi",
       storing: "Finalisation…",
+      retrying: "Nouvel essai…",
       done: "Envoyé",
       stored: "Déjà conservé",
       failed: "Échec",
@@ -168,6 +176,7 @@ export function french(locale: string): Words {
     clearFinished: "Effacer les terminés",
     collapse: "Réduire les envois",
     expand: "Afficher les envois",
+    closeUploads: "Fermer les envois",
     unreadable: (names) =>
       names.length === 1
         ? `«\u202f${names[0]}\u202f» n’a pas pu être lu.`
