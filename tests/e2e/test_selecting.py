@@ -127,7 +127,7 @@ async def test_the_keyboard_alone_does_everything(stocked, server, entries):
 
 
 async def test_the_keys_are_shown_and_rest_meanwhile(stocked):
-    """A question mark shows the table of the keys; in it and in a field they do nothing, and Esc gives the focus back."""
+    """A question mark shows the table of the keys; in it and in a field they do nothing, and Esc returns the focus."""
     page, press = stocked.page, stocked.page.keyboard.press
     await stocked.row_at(0).focus()
     await press("?")

@@ -119,7 +119,7 @@ export function english(locale: string) {
       copyLink: "Copy the link",
       search: "Search",
       upload: "Upload",
-      escape: "Close the preview, clear the selection",
+      escape: "Close, then clear the selection",
       keys: "Show these shortcuts",
     } satisfies Record<Deed, string>,
     keyNames: {

@@ -115,7 +115,7 @@ export function french(locale: string): Words {
       copyLink: "Copier le lien",
       search: "Rechercher",
       upload: "Envoyer",
-      escape: "Fermer l’aperçu, effacer la sélection",
+      escape: "Fermer, puis effacer la sélection",
       keys: "Afficher ces raccourcis",
     },
     keyNames: {
