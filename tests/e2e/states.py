@@ -4,12 +4,15 @@ import asyncio
 import json
 import re
 from collections.abc import AsyncIterator, Sequence
+from contextlib import suppress
 
 from library import noise, png, remove, store, store_all
 from manager import FileManager, file
 from playwright.async_api import expect
 
 from server import Server
+
+SECONDS = 60  # a bound for what never comes
 
 LANGUAGES = ("en", "fr")
 THEMES = ("light", "dark")
@@ -120,7 +123,9 @@ async def _failing(manager: FileManager) -> AsyncIterator[str]:
     answering = asyncio.Event()
 
     async def refuse(route):
-        await answering.wait()
+        # Not for ever: a page whose test has failed meanwhile would never close.
+        with suppress(TimeoutError):
+            await asyncio.wait_for(answering.wait(), SECONDS)
         await route.fulfill(status=503, json=REFUSED)
 
     await page.route("**/graphql", refuse)

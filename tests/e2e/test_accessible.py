@@ -22,6 +22,7 @@ async def violations(page):
     return {rule["id"]: [(node["target"], node["failureSummary"]) for node in rule["nodes"]] for rule in found}
 
 
+@pytest.mark.timeout(600)  # some thirty looks, each read by axe-core
 @pytest.mark.parametrize("theme", THEMES)
 async def test_every_state(profile, server, theme):
     """Each state of the page, in each language and theme."""
