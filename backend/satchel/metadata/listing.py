@@ -2,11 +2,11 @@
 
 There are three ways to a page. To walk: along the index of the order, past what does not match, until the page is full.
 That is fast where many files match. To gather: all that one filter lets through, from the filter's own index, to be
-sorted. That is fast where few do. And for a search, to walk only those blocks of the order whose names may hold the term:
-that is fast where many match, but not around here. Which way to go is found out by trying: walk a stretch first, which
-mostly fills the page. If it does not, count what each filter but the search lets through, up to FEW of them, and gather
-them if one lets through no more than that. If none does, walk a search's blocks, and gather its files where the first
-blocks turn out to hold hardly any; walk on where there is no search.
+sorted. That is fast where few do. And for a search, to walk only those blocks of the order whose names may hold the
+term: that is fast where many match, but not around here. Which way to go is found out by trying: walk a stretch first,
+which mostly fills the page. If it does not, count what each filter but the search lets through, up to FEW of them, and
+gather them if one lets through no more than that. If none does, walk a search's blocks, and gather its files where the
+first blocks turn out to hold hardly any; without a search, walk on.
 """
 
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
