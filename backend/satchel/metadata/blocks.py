@@ -12,7 +12,7 @@ entered, and all behind it see the new fence. It holds no other lock then, and w
 LOCK_TIMEOUT: who comes later waits behind it.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID
@@ -45,8 +45,10 @@ from sqlalchemy.sql.compiler import SQLCompiler
 from sqlalchemy.sql.functions import FunctionElement
 
 from . import grams
+from .clock import to_microseconds
 from .cursors import MAX_INT
-from .names import MAX_KEY
+from .names import MAX_KEY, fold, natural_key
+from .records import FileRecord
 from .tables import fence_grams, fences, files
 
 BLOCK = 1024
@@ -89,46 +91,45 @@ def _sqlite(_element: shared_lock, _compiler: SQLCompiler, **_kw: Any) -> str:
     return "0"
 
 
-# For each name the fences of its file, one of each order; then each of them with each of the grams. Nobody's words but
-# our own are in it. What others have entered but not committed is not seen, and entered once more, and nobody waits.
+# For each file the fences of its blocks, one of each order; then each of them with each gram of its name. No words but
+# our own are in it. What others have entered but not committed is not seen, and entered once more: nobody waits.
+_HOMES = " UNION ALL ".join(
+    f"""
+    SELECT grams, (
+        SELECT number FROM fences WHERE (fences.{key.name}, fences.id) <= (entered.{key.name}, entered.id)
+        ORDER BY fences.{key.name} DESC, fences.id DESC LIMIT 1
+    ) AS fence FROM entered
+    """  # noqa: S608
+    for key in _ENDS
+)
 _ADD = """
-WITH names AS (SELECT key AS id, value AS grams FROM json_each({names})),
-homes AS MATERIALIZED ({homes})
+WITH entered AS ({entered}), homes AS MATERIALIZED ({homes})
 INSERT INTO fence_grams (fence, gram, writer)
 SELECT homes.fence, gram.value, {writer} FROM homes CROSS JOIN {each_gram} AS gram
 WHERE (SELECT 1 FROM fence_grams AS present
        WHERE present.fence = homes.fence AND present.gram = gram.value LIMIT 1) IS NULL
 ON CONFLICT DO NOTHING
 """
-_HOMES = " UNION ALL ".join(
-    f"""
-    SELECT names.grams, (
-        SELECT number FROM fences WHERE (fences.{key.name}, fences.id) <= (files.{key.name}, files.id)
-        ORDER BY fences.{key.name} DESC, fences.id DESC LIMIT 1
-    ) AS fence FROM names JOIN files ON files.id = {{id}}
-    """  # noqa: S608
-    for key in _ENDS
-)
 _ADD_TO = {
     "sqlite": text(
         _ADD.format(
-            names=":names",
-            homes=_HOMES.format(id="names.id"),
-            each_gram="json_each(homes.grams)",
+            entered="SELECT value ->> 'id' AS id, value ->> 'upload_date' AS upload_date, value ->> 'size' AS size,"
+            " value ->> 'sort_key' AS sort_key, value -> 'grams' AS grams FROM json_each(:entered)",
+            homes=_HOMES,
             writer="0",
+            each_gram="json_each(homes.grams)",
         )
     ),
     "postgresql": text(
         _ADD.format(
-            names="CAST(:names AS json)",
-            homes=_HOMES.format(id="CAST(names.id AS uuid)"),
-            each_gram="json_array_elements_text(homes.grams)",
+            entered="SELECT * FROM json_to_recordset(CAST(:entered AS json))"
+            " AS file (id uuid, upload_date timestamptz, size bigint, sort_key text, grams json)",
+            homes=_HOMES,
             writer="CAST(CAST(CAST(pg_current_xact_id() AS text) AS bigint) % 32768 AS smallint)",
+            each_gram="json_array_elements_text(homes.grams)",
         )
     ),
 }
-
-
 _ADD_ALL = {
     "sqlite": text("INSERT INTO fence_grams SELECT :fence, value, 0 FROM json_each(:grams)"),
     "postgresql": text(
@@ -138,11 +139,20 @@ _ADD_ALL = {
 }
 
 
-async def add(c: AsyncConnection, names: Mapping[UUID, str]) -> None:
-    """Enter files by their folded names. They must be in their table, and the `shared_lock` held."""
-    if names:
-        grams_of = {file_id.hex: list(grams.of_name(name)) for file_id, name in names.items()}
-        await c.execute(_ADD_TO[c.dialect.name], {"names": orjson.dumps(grams_of).decode()})
+async def add(c: AsyncConnection, records: Iterable[FileRecord]) -> None:
+    """Enter files by the names that they have now, while the `shared_lock` is held."""
+    entered = [
+        {
+            "id": record.id.hex,
+            "upload_date": to_microseconds(record.upload_date) if c.dialect.name == "sqlite" else record.upload_date,
+            "size": record.size,
+            "sort_key": natural_key(record.filename),
+            "grams": list(grams.of_name(fold(record.filename))),
+        }
+        for record in records
+    ]
+    if entered:
+        await c.execute(_ADD_TO[c.dialect.name], {"entered": orjson.dumps(entered).decode()})
 
 
 # Searching

@@ -18,7 +18,6 @@ from satchel.errors import SatchelError, not_found
 from . import blocks, cursors, eventlog, garbage, grams, listing, publishing
 from .clock import now
 from .engine import open_database
-from .names import fold
 from .records import (
     Event,
     EventKind,
@@ -210,7 +209,7 @@ class Metadata:
             await grams.remove(c, [file_id])
             await c.execute(update(files).where(files.c.id == file_id).values(publishing.name_columns(filename)))
             await grams.add(c, [file_id])
-            await blocks.add(c, {file_id: fold(filename)})
+            await blocks.add(c, [record])
             await eventlog.announce(c, EventKind.RENAMED, [record])
         return record
 

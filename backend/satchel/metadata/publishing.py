@@ -151,7 +151,7 @@ async def _add_files(c: AsyncConnection, records: Collection[FileRecord], held: 
     if records:
         await c.execute(insert(files), [_file_row(record, held[record.sha256]) for record in records])
     await grams.add(c, [record.id for record in records])
-    await blocks.add(c, {record.id: fold(record.filename) for record in records})
+    await blocks.add(c, records)
     await eventlog.announce(c, EventKind.UPLOADED, records)
 
 
