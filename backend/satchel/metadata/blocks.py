@@ -159,19 +159,29 @@ async def add(c: AsyncConnection, records: Iterable[FileRecord]) -> None:
 
 
 def holding(
-    key: Column[Any], term: str, *, after: Tuple | None, behind: Tuple | None, descending: bool, limit: int
+    key: Column[Any],
+    term: str,
+    *,
+    low: Tuple | None,
+    high: Tuple | None,
+    behind: Tuple | None,
+    descending: bool,
+    limit: int,
 ) -> Select[Any]:
     """The first blocks of the order by `key` whose names may hold a folded, non-empty term: number, key and id.
 
-    `after` is the place of a file: its own block is the first one. `behind` is the place of a fence: it is left out.
+    `low` and `high` are places that files may have, between which some part of a block must lie. `behind` is the place
+    of a fence: its block is left out, and all before it.
     """
     fence, fence_key = fences.c, fences.c[key.name]
     place = tuple_(fence_key, fence.id)
     conditions: list[ColumnElement[bool]] = [fence_key.is_not(None)]
+    if low is not None:
+        conditions.append(place >= tuple_(*_home(key, low, fence_key, fence.id)))
+    if high is not None:
+        conditions.append(place <= high)
     if behind is not None:
         conditions.append(place < behind if descending else place > behind)
-    elif after is not None:
-        conditions.append(place < after if descending else place >= tuple_(*_home(key, after, fence_key, fence.id)))
     for gram in grams.of_term(term, MAX_GRAMS, apart=1):
         has = select(literal(1)).where(fence_grams.c.fence == fence.number, fence_grams.c.gram == gram).limit(1)
         # Not as EXISTS, which PostgreSQL may turn into a join with all that has the gram.

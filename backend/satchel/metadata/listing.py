@@ -122,6 +122,11 @@ class _Query:
         self._filters = _filters(where)
         if where.sha256 is not None and self._key is files.c.size:
             self._filters.append(_equal(files.c.size, _of_blob(where.sha256, blobs.c.size)))
+        self._low, self._high = _places(where, self._key)
+        if self._descending:
+            self._high = self._high if self._after is None else self._after
+        else:
+            self._low = self._low if self._after is None else self._after
         self._searches = [f for f in self._filters if f.term]
         group = next(
             (c for c in _GROUPS if self._key in _GROUPS[c] and any(f.column is c for f in self._filters)), None
@@ -189,9 +194,8 @@ class _Query:
     ) -> Sequence[Row[Any]]:
         """The next blocks that may hold the term, in the order; without one to come behind, from the cursor on."""
         last = None if behind is None else _typed(self._key, behind.key, behind.id)
-        query = blocks.holding(
-            self._key, term, after=self._after, behind=last, descending=self._descending, limit=number
-        )
+        places = {"low": self._low, "high": self._high, "behind": last}
+        query = blocks.holding(self._key, term, **places, descending=self._descending, limit=number)
         held: Sequence[Row[Any]] = (await c.execute(query)).all()
         return held
 
@@ -276,6 +280,18 @@ def _place(text: str, order: FileOrder) -> Tuple:
     if name != order.value:
         raise cursors.malformed()
     return _typed(key, value, row_id)
+
+
+def _places(where: FileFilter, key: Column[Any]) -> tuple[Tuple | None, Tuple | None]:
+    """The least and the greatest place in an order that the filters on its key let through; None where any is."""
+    sizes = [None if size is None else _storable_size(size) for size in (where.min_size, where.max_size)]
+    dates = [where.uploaded_after, where.uploaded_before]
+    bounds: Mapping[str, Sequence[Any]] = {"size": sizes, "upload_date": dates, "sort_key": (None, None)}
+    low, high = (
+        None if end is None else _typed(key, end, UUID(int=file_id))
+        for end, file_id in zip(bounds[key.name], (0, 2**128 - 1), strict=True)
+    )
+    return low, high
 
 
 def _typed(key: Column[Any], value: Any, row_id: UUID) -> Tuple:
