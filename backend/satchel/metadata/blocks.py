@@ -57,6 +57,8 @@ LOOK = 1 / 64
 """The share of new names after which it is looked whether their blocks have grown."""
 MAX_GRAMS = 12
 """Of a long term so many grams are looked up. Each but the first is asked for only where all before it were found."""
+SAMPLE = 50
+"""Blocks, or up to twice as many, by which it is told how many there are that may hold a term."""
 LOCK_TIMEOUT = timedelta(milliseconds=200)
 """How long a block that is to be split waits for those who enter names, and so do all who come behind it."""
 
@@ -182,12 +184,30 @@ def holding(
         conditions.append(place <= high)
     if behind is not None:
         conditions.append(place < behind if descending else place > behind)
+    query = select(fence.number, fence_key.label("key"), fence.id).where(*conditions, *_may_hold(term)).limit(limit)
+    return query.order_by(*(column.desc() if descending else column for column in (fence_key, fence.id)))
+
+
+def sample(term: str) -> Select[Any]:
+    """Of some SAMPLE blocks of the order by date: in how many names may hold the term, and of how many that was asked.
+
+    And the number of all blocks of that order.
+    """
+    dated, number = fences.c.upload_date.is_not(None), fences.c.number
+    blocks = select(func.count()).where(dated).scalar_subquery()
+    some = select(number).where(dated, number % (blocks // SAMPLE + 1) == 0).subquery()
+    hits = select(func.count()).select_from(fences).where(number.in_(select(some.c.number)), *_may_hold(term))
+    return select(hits.scalar_subquery(), select(func.count()).select_from(some).scalar_subquery(), blocks)
+
+
+def _may_hold(term: str) -> list[ColumnElement[bool]]:
+    """Whether the names of a block may hold a term."""
+    conditions: list[ColumnElement[bool]] = []
     for gram in grams.of_term(term, MAX_GRAMS, apart=1):
-        has = select(literal(1)).where(fence_grams.c.fence == fence.number, fence_grams.c.gram == gram).limit(1)
+        has = select(literal(1)).where(fence_grams.c.fence == fences.c.number, fence_grams.c.gram == gram).limit(1)
         # Not as EXISTS, which PostgreSQL may turn into a join with all that has the gram.
         conditions.append(has.scalar_subquery().is_not(None))
-    query = select(fence.number, fence_key.label("key"), fence.id).where(*conditions).limit(limit)
-    return query.order_by(*(column.desc() if descending else column for column in (fence_key, fence.id)))
+    return conditions
 
 
 def ranges(key: Column[Any], numbers: Sequence[int], dialect: str) -> Subquery:

@@ -9,6 +9,7 @@ gather them if one lets through no more than that. If none does, walk a search's
 first blocks turn out to hold hardly any; without a search, walk on.
 """
 
+import math
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -143,12 +144,14 @@ class _Query:
             rows = await self._walk(c, round(STRETCH / ENOUGH))
         if len(rows) == self._limit:
             return rows
-        ends, narrow = await self._look_around(c)
-        if ends:
+        edge, narrow = await self._look_around(c)
+        if edge is None:
             return rows
         if narrow and (found := await self._gather(c, narrow)) is not None:
             return found
-        return await (self._walk_blocks(c, self._searches[0]) if self._searches else self._walk_on(c))
+        if self._searches:
+            return await self._walk_blocks(c, self._searches[0], len(rows), edge)
+        return await self._walk_on(c)
 
     async def _walk(self, c: AsyncConnection, stretch: int) -> Sequence[Row[Any]]:
         """The matching files in so many entries of the order's index."""
@@ -163,31 +166,48 @@ class _Query:
         rows = await self._walk(c, LONG_STRETCH)
         return rows if len(rows) == self._limit else await self._search(c)
 
-    async def _look_around(self, c: AsyncConnection) -> tuple[bool, "_Filter | None"]:
-        """Whether the index ends within the stretch; and the filter that lets the fewest files through.
+    async def _look_around(self, c: AsyncConnection) -> tuple[Any, "_Filter | None"]:
+        """The key at which the stretch ends, None where the index does; and the filter that lets the fewest through.
 
         None where all let through more than FEW. A search is not asked: its blocks tell as much in less time.
         """
-        beyond = self._entries([literal(1).label("one")]).offset(STRETCH).limit(1).scalar_subquery()
+        beyond = self._entries([self._key]).offset(STRETCH).limit(1).scalar_subquery()
         counted = [f for f in self._filters if not f.term]
-        entry, *numbers = (await c.execute(select(beyond, *(f.number(c.dialect.name) for f in counted)))).one()
+        edge, *numbers = (await c.execute(select(beyond, *(f.number(c.dialect.name) for f in counted)))).one()
         few = [(number, i) for i, number in enumerate(numbers) if number <= FEW]
-        return entry is None, counted[min(few)[1]] if few else None
+        return edge, counted[min(few)[1]] if few else None
 
-    async def _walk_blocks(self, c: AsyncConnection, search: "_Filter") -> Sequence[Row[Any]]:
-        """The matching files in the blocks that may hold some; or gathered, where those hold too few for it."""
-        found: list[Row[Any]] = []
-        behind, number = None, FEW_BLOCKS
-        while True:
-            held = await self._blocks_behind(c, search.term, behind, number)
-            if held:
-                found += await self._read(c, self._within(c.dialect.name, held).limit(self._limit - len(found)))
-            if len(found) == self._limit or len(held) < number:
-                return found
-            # Each block has all parts of the term, and hardly any the term itself: such a term has few matches.
-            if behind is None and len(found) < number and (gathered := await self._gather(c, search)) is not None:
+    async def _walk_blocks(self, c: AsyncConnection, search: "_Filter", seen: int, edge: Any) -> Sequence[Row[Any]]:
+        """The matching files in the blocks that may hold some; or gathered, where the term seems to be rare.
+
+        `seen` is how many there were in the stretch, which ended at the key `edge`.
+        """
+        if rare := await self._seems_rare(c, search.term):
+            held: Sequence[Row[Any]] = []
+        else:
+            held = await self._blocks_behind(c, search.term, None, FEW_BLOCKS)
+            walked = sum((block.key > edge) if self._descending else (block.key < edge) for block in held)
+            # Blocks have all parts of the term, but hardly the term itself.
+            rare = len(held) == FEW_BLOCKS and seen < walked - 2
+        found = [] if rare else await self._in_blocks(c, held, self._limit)
+        if rare or (len(held) == FEW_BLOCKS and len(found) < min(self._limit, FEW_BLOCKS)):
+            gathered = await self._gather(c, search)
+            if gathered is not None:
                 return gathered
-            behind, number = held[-1], MORE_BLOCKS
+        if rare:
+            held = await self._blocks_behind(c, search.term, None, FEW_BLOCKS)
+            found = await self._in_blocks(c, held, self._limit)
+        number = FEW_BLOCKS
+        while len(found) < self._limit and len(held) == number:
+            number = MORE_BLOCKS
+            held = await self._blocks_behind(c, search.term, held[-1], number)
+            found += await self._in_blocks(c, held, self._limit - len(found))
+        return found
+
+    async def _seems_rare(self, c: AsyncConnection, term: str) -> bool:
+        """Whether no more than FEW files hold the term, if they are spread evenly over time."""
+        hits, asked, number = (await c.execute(blocks.sample(term))).one()
+        return bool(hits < asked * (1 - math.exp(-FEW / max(1, number))))
 
     async def _blocks_behind(
         self, c: AsyncConnection, term: str, behind: Row[Any] | None, number: int
@@ -198,6 +218,10 @@ class _Query:
         query = blocks.holding(self._key, term, **places, descending=self._descending, limit=number)
         held: Sequence[Row[Any]] = (await c.execute(query)).all()
         return held
+
+    async def _in_blocks(self, c: AsyncConnection, held: Sequence[Row[Any]], limit: int) -> list[Row[Any]]:
+        """The first matching files in some blocks."""
+        return list(await self._read(c, self._within(c.dialect.name, held).limit(limit))) if held else []
 
     def _within(self, dialect: str, held: Sequence[Row[Any]]) -> Select[Any]:
         """The matching files in some blocks, by id and place."""
