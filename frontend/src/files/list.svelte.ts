@@ -64,6 +64,9 @@ export class FileList {
   kind = $state<FileKind>();
   order = $state<FileOrder>("UPLOAD_DATE_DESC");
 
+  /** The ids of the rows: to look through a hundred thousand for each page of them would be felt. */
+  #ids = new Set<string>();
+
   /** Rows that an event brought a moment ago; not reactive, for whoever draws a change of `rows`. */
   readonly arrivals: Set<string> = new Set();
 
@@ -192,7 +195,7 @@ export class FileList {
 
   /** Applies events in their order. The totals are counted by the service, soon after. */
   apply(events: readonly Pick<FileEvent, "kind" | "fileId" | "file">[]): void {
-    const draft = this.#draft(events.length);
+    const draft = this.#draft();
     for (const { kind, fileId, file } of events) {
       const id = file?.id ?? fileId;
       if (!id) continue;
@@ -212,12 +215,13 @@ export class FileList {
   /** Takes files out of sight, as if they were deleted. */
   hide(files: readonly StoredFile[]): void {
     this.#hidden = new Map([...this.#hidden, ...files.map((file) => [file.id, file] as const)]);
-    this.rows = this.rows.filter(({ id }) => !this.#hidden.has(id));
+    for (const { id } of files) this.#ids.delete(id);
+    this.rows = this.rows.filter(({ id }) => this.#ids.has(id));
   }
 
   /** Puts hidden files back where they belong. */
   restore(ids: readonly string[]): void {
-    const draft = this.#draft(ids.length);
+    const draft = this.#draft();
     const hidden = new Map(this.#hidden);
     const back = ids.map((id) => hidden.get(id)).filter((file) => file !== undefined);
     for (const id of ids) hidden.delete(id);
@@ -267,23 +271,23 @@ export class FileList {
   }
 
   #take({ files }: Page, before: readonly StoredFile[]): void {
-    const known = new Set(before.map(({ id }) => id));
-    const added = files.nodes.filter(({ id }) => !known.has(id) && !this.#gone.has(id) && !this.#hidden.has(id));
+    if (before.length === 0) this.#ids.clear();
+    const added = files.nodes.filter(({ id }) => !this.#ids.has(id) && !this.#gone.has(id) && !this.#hidden.has(id));
+    for (const { id } of added) this.#ids.add(id);
     this.#endCursor = files.pageInfo.endCursor;
     this.#hasMore = files.pageInfo.hasNextPage;
-    this.rows = [...before, ...added];
-    const meanwhile = [...(this.#meanwhile?.values() ?? [])];
+    const draft = this.#draft(before.concat(added));
+    for (const file of this.#meanwhile?.values() ?? []) this.#put(draft, file);
     this.#meanwhile = undefined;
-    const draft = this.#draft(meanwhile.length);
-    for (const file of meanwhile) this.#put(draft, file);
     this.rows = finished(draft);
   }
 
-  #draft(changes: number): Draft {
-    const rows = [...this.rows];
-    // Looking for many ids costs less in a set; looking for a few costs less than making one.
-    const known = changes > 20 ? new Set(rows.map(({ id }) => id)) : undefined;
-    return { rows, known, added: new Set(), copies: new Map() };
+  #draft(rows = [...this.rows]): Draft {
+    return { rows, added: new Set(), copies: new Map() };
+  }
+
+  #indexIn(rows: readonly StoredFile[], id: string): number {
+    return this.#ids.has(id) ? rows.findIndex((row) => row.id === id) : -1;
   }
 
   /** Brings a file to its place among the rows, if it has one. */
@@ -294,8 +298,9 @@ export class FileList {
       this.#hidden = new Map(this.#hidden).set(file.id, file);
       return;
     }
-    const at = indexIn(draft, file.id);
+    const at = this.#indexIn(rows, file.id);
     const [last] = at < 0 ? [] : rows.splice(at, 1);
+    this.#ids.delete(file.id);
     if (!belongs(file, this.#asked.filter)) return;
     const compare = comparator(this.#asked.orderBy);
     const place = placeOf(file, rows, compare);
@@ -303,7 +308,7 @@ export class FileList {
     const stays = last && at === rows.length && compare(file, last) <= 0;
     if (place === rows.length && this.#hasMore && !stays) return;
     rows.splice(place, 0, file);
-    draft.known?.add(file.id);
+    this.#ids.add(file.id);
     if (last) return;
     draft.added.add(file.id);
     draft.copies.set(file.hash, file.copies);
@@ -315,8 +320,9 @@ export class FileList {
       hidden.delete(id);
       this.#hidden = hidden;
     }
-    const at = indexIn(draft, id);
+    const at = this.#indexIn(draft.rows, id);
     if (at < 0) return;
+    this.#ids.delete(id);
     const [last] = draft.rows.splice(at, 1) as [StoredFile];
     draft.copies.set(last.hash, (draft.copies.get(last.hash) ?? last.copies) - 1);
   }
@@ -353,14 +359,9 @@ export class FileList {
 /** Rows while a batch of changes is applied to them. */
 interface Draft {
   rows: StoredFile[];
-  known: Set<string> | undefined;
   added: Set<string>;
   /** How many files share these bytes now, by hash. */
   copies: Map<string, number>;
-}
-
-function indexIn({ rows, known }: Draft, id: string): number {
-  return known && !known.has(id) ? -1 : rows.findIndex((row) => row.id === id);
 }
 
 /** The count of copies belongs to the bytes: it changes on every row that shares them. */
