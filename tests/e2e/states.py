@@ -18,6 +18,13 @@ LANGUAGES = ("en", "fr")
 THEMES = ("light", "dark")
 
 LONG = f"{'A name that is longer than any column is wide, ' * 3}and then some.txt"
+CODE = b"""import math
+
+
+def corrected(seconds: float, rating: float) -> float:
+    # A boat with a lower rating is given time.
+    return seconds * rating if math.isfinite(seconds) else math.inf
+"""
 REFUSED = {"errors": [{"message": "The database does not answer", "extensions": {"code": "DATABASE_UNAVAILABLE"}}]}
 
 
@@ -33,8 +40,9 @@ async def states(manager: FileManager, server: Server) -> AsyncIterator[str]:
     await store(server, "copy of log.txt", b"07:00 calm\n" * 200)
     await store(server, "log.txt", b"07:00 calm\n" * 200)
     sea = await store(server, "sea.png", png(300, 200))
+    await store(server, "regatta.py", CODE)
     await store(server, "sails.bin", noise(4000))
-    await expect(manager.grid).to_have_attribute("aria-rowcount", "26")
+    await expect(manager.grid).to_have_attribute("aria-rowcount", "27")
     yield "list"
 
     await manager.search.fill("nothing like it")
@@ -43,9 +51,20 @@ async def states(manager: FileManager, server: Server) -> AsyncIterator[str]:
     await manager.search.fill("")
     await expect(manager.row("sea.png")).to_be_visible()
 
+    async for state in _working(manager, server, phone=phone):
+        yield state
+
     await manager.show("log.txt")
     await expect(manager.preview.locator("pre")).to_contain_text("calm")
     yield "text"
+    await _close(manager)
+    await manager.show("regatta.py")
+    await expect(manager.preview.locator("pre .keyword").first).to_be_visible()
+    yield "code"
+    await _close(manager)
+    await manager.show("sails.bin")
+    await expect(manager.preview.get_by_role("link", name="Download").last).to_be_visible()
+    yield "no-preview"
     await _close(manager)
     await manager.show("sea.png")
     await expect(manager.preview.locator("img")).to_have_js_property("naturalWidth", 300)
@@ -74,6 +93,40 @@ async def states(manager: FileManager, server: Server) -> AsyncIterator[str]:
         yield state
     async for state in _failing(manager):
         yield state
+
+
+async def _working(manager: FileManager, server: Server, *, phone: bool) -> AsyncIterator[str]:
+    """What is done with the rows."""
+    page = manager.page
+    menu = await manager.open_menu("regatta.py")
+    yield "menu"
+    await page.keyboard.press("Escape")
+    await expect(menu).to_be_hidden()
+
+    if not phone:
+        await manager.box("regatta.py").click()
+        await manager.box("log.txt").click()
+        await expect(manager.selection).to_be_visible()
+        yield "selected"
+        await page.keyboard.press("Escape")
+        await page.keyboard.press("F2")
+        await expect(manager.name_field).to_be_visible()
+        yield "renaming"
+        await page.keyboard.press("Escape")
+        await page.keyboard.press("?")
+        dialog = page.get_by_role("dialog", name="Keyboard shortcuts")
+        await expect(dialog).to_be_visible()
+        yield "keys"
+        await page.keyboard.press("Escape")
+        await expect(dialog).to_be_hidden()
+
+    await manager.grid.evaluate("(grid) => (grid.scrollTop = 300)")
+    arrived = await store(server, "arrived.txt", b"while the reader was further down")
+    await expect(page.get_by_role("button", name="1 new")).to_be_visible()
+    yield "new"
+    await remove(server, arrived["id"])
+    await expect(page.get_by_role("button", name="1 new")).to_be_hidden()
+    await manager.grid.evaluate("(grid) => (grid.scrollTop = 0)")
 
 
 # Files are dragged in from the desktop, or taken away again.
