@@ -26,6 +26,7 @@ import structlog
 from satchel.blobs import BlobReader, BlobStore
 from satchel.config import Settings
 from satchel.errors import Code, SatchelError, not_found
+from satchel.failpoints import reach
 from satchel.filenames import clean_filename
 from satchel.intake import Intake, Upload, Uploads
 from satchel.metadata import (
@@ -113,9 +114,11 @@ class FileService:
         async def commit() -> list[Published]:
             publications = [upload.publication(idempotency_key) for upload in uploads]
             published = await self._metadata.publish(publications, key_lifetime=self.settings.idempotency_lifetime)
+            reach("U4.committed")
             for upload in uploads:
                 upload.released()
             self._changed()
+            reach("U6.woken")
             if any(one.deduplicated for one in published):
                 self._reclaim()
             for one in published:
@@ -123,7 +126,9 @@ class FileService:
             return published
 
         # A client that leaves now must not leave the outcome open: the transaction runs to its end.
-        return await asyncio.shield(self.tasks.spawn(commit()))
+        published = await asyncio.shield(self.tasks.spawn(commit()))
+        reach("U5.before_answer")
+        return published
 
     async def adopt(self, records: Sequence[FileRecord], uploads: Sequence[Upload]) -> list[FileRecord]:
         """Take over files of another stack (U4, U6) with their ids, names, types and dates, all of them or none.
@@ -218,6 +223,7 @@ class FileService:
             with suppress(SatchelError):
                 wanted[file_id] = _parse_id(file_id)
         deleted = await self._metadata.delete_files(list(wanted.values()), self.settings.delete_grace)
+        reach("D.committed")
         if deleted:
             self._changed()
             log.info("deleted", file_ids=[str(record.id) for record in deleted])

@@ -14,6 +14,7 @@ import structlog
 
 from satchel.blobs import Slice, checked, damaged
 from satchel.errors import Code, SatchelError
+from satchel.failpoints import reach
 from satchel.threads import run_in
 
 P = ParamSpec("P")
@@ -238,6 +239,7 @@ class LocalBlobWriter:
             os.fsync(fd)
         finally:
             os.close(fd)
+        reach("U3.stored")
         self._store.fsync_parent(self._name)
 
     async def abort(self) -> None:

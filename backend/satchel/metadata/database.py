@@ -12,6 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from uuid_utils.compat import uuid7
 
 from satchel.errors import not_found
+from satchel.failpoints import reach
 
 from . import cursors, eventlog, garbage, grams, listing, publishing
 from .clock import now
@@ -219,10 +220,12 @@ class Metadata:
         found = {row.id: to_record(row) for row in rows}
         await grams.remove(c, found)
         await c.execute(delete(files).where(files.c.id.in_(found)))
+        reach("D.file_deleted")
         await garbage.drop_unused(c, {row.blob_id for row in rows}, grace)
 
         records = [found[file_id] for file_id in dict.fromkeys(file_ids) if file_id in found]
         await eventlog.announce(c, EventKind.DELETED, records)
+        reach("D.before_commit")
         return records
 
     # Copying, from one database to another

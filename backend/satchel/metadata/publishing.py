@@ -15,6 +15,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from uuid_utils.compat import uuid7
 
 from satchel.errors import Code, SatchelError
+from satchel.failpoints import reach
 
 from . import eventlog, grams
 from .clock import now
@@ -32,15 +33,20 @@ async def publish(
     c: AsyncConnection, insert_into: Insert, publications: Sequence[Publication], key_lifetime: timedelta
 ) -> list[Published]:
     """Turn finished uploads into files; see `Metadata.publish`."""
+    reach("U4.begun")
     await _end_uploads(c, publications)
+    reach("U4.lease_ended")
     own = [uuid7() for _ in publications]
     ids = await _claim_keys(c, insert_into, publications, own, key_lifetime)
+    reach("U4.key_claimed")
     fresh = {mine: p for p, mine, file_id in zip(publications, own, ids, strict=True) if mine == file_id}
     held = await _hold_blobs(c, insert_into, list(fresh.values()))
+    reach("U4.blob_held")
 
     offered = {p.object_name for p in publications if p.upload_id is not None}
     needed = {blob.object_name for blob in held.values()}
     await discard(c, offered - needed)
+    reach("U4.duplicate_discarded")
 
     moment = (await c.execute(select(now()))).scalar_one()
     records = {file_id: _new_record(file_id, p, held[p.sha256], moment) for file_id, p in fresh.items()}
@@ -48,6 +54,7 @@ async def publish(
 
     earlier = await c.execute(select_files(files.c.id.in_(set(ids) - set(fresh))))
     records |= {row.id: to_record(row) for row in earlier}
+    reach("U4.before_commit")
     return _outcomes(ids, records, new_objects=offered & needed)
 
 
