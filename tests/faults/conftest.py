@@ -9,6 +9,37 @@ from server import STOP_SECONDS as SECONDS
 from server import environment
 
 
+def pytest_collection_modifyitems(config, items):
+    if config.getoption("full"):
+        for item in items:
+            item.add_marker(pytest.mark.timeout(0))  # the counts are what takes so long; each wait has its own bound
+
+
+def pytest_terminal_summary(terminalreporter):
+    for report in terminalreporter.stats.get("passed", ()):
+        for name, value in report.user_properties:
+            if name == "faults":
+                terminalreporter.write_line(value)
+
+
+@pytest.fixture
+def full(request):
+    """Whether the counts are those of `make faults`, and not those of every run of the tests."""
+    return request.config.getoption("full")
+
+
+@pytest.fixture
+def count(full):
+    """Gives how often a fault is made to happen."""
+    return lambda smoke, in_full: in_full if full else smoke
+
+
+@pytest.fixture
+def report(record_property, stack_kind):
+    """Takes what came of a run, for the table of `make faults`."""
+    return lambda line: record_property("faults", f"{stack_kind}: {line}")
+
+
 @pytest.fixture(scope="session")
 async def nursery():
     """Starts servers and commands."""

@@ -12,6 +12,7 @@ import os
 import select
 import signal
 import sys
+import traceback
 from pathlib import Path
 from typing import Any, Self
 
@@ -164,6 +165,8 @@ def become(order: dict[str, Any]) -> None:
         if isinstance(end.code, str):
             print(end.code, file=sys.stderr)
         code = end.code
+    except BaseException:  # as the interpreter does
+        traceback.print_exc()
     finally:
         sys.stdout.flush()
         os._exit(code if isinstance(code, int) else int(code is not None))

@@ -7,7 +7,7 @@ from functools import wraps
 from typing import Any, Concatenate, ParamSpec, TypeVar
 from uuid import UUID
 
-from sqlalchemy import delete, func, insert, select, update
+from sqlalchemy import delete, exists, func, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 from uuid_utils.compat import uuid7
 
@@ -18,6 +18,7 @@ from . import cursors, eventlog, garbage, grams, listing, publishing
 from .clock import now
 from .engine import open_database
 from .records import (
+    BlobRecord,
     Event,
     EventKind,
     FileFilter,
@@ -32,6 +33,7 @@ from .records import (
 )
 from .rows import FILES, select_files, to_record
 from .tables import blobs, event_log, files, idempotency_keys, uploads
+from .tables import garbage as garbage_table
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -270,6 +272,27 @@ class Metadata:
         if adopted:
             put = self._database.insert(idempotency_keys).on_conflict_do_nothing()
             await c.execute(put, [key._asdict() for key in adopted])
+
+    # Checking
+
+    @_reads
+    async def list_blobs(self, c: AsyncConnection, after: str, limit: int) -> list[BlobRecord]:
+        """At most `limit` blobs behind the object name `after`, in the order of their object names."""
+        used = exists().where(files.c.blob_id == blobs.c.id)
+        query = select(blobs.c.object_name, blobs.c.size, blobs.c.sha256, used)
+        # All names have their hyphens at the same places, so every collation orders them as their bytes.
+        query = query.where(blobs.c.object_name > after).order_by(blobs.c.object_name).limit(limit)
+        return [BlobRecord(*row) for row in await c.execute(query)]
+
+    @_reads
+    async def named(self, c: AsyncConnection, object_names: Collection[str]) -> set[str]:
+        """Those of the objects that a blob, an upload or a row of garbage names."""
+        return await garbage.named(c, object_names, blobs, uploads, garbage_table)
+
+    @_reads
+    async def is_blob(self, c: AsyncConnection, object_name: str) -> bool:
+        """Whether a blob has this object."""
+        return bool(await garbage.named(c, [object_name], blobs))
 
     # The sweeper
 
