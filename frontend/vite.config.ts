@@ -78,6 +78,8 @@ export default defineConfig(({ mode }) => ({
     modulePreload: { polyfill: false },
     reportCompressedSize: false,
   },
+  // A worker of one file could not load its grammars one by one.
+  worker: { format: "es" },
   server: {
     proxy: {
       "/graphql": { target: backend, ws: true },
