@@ -223,7 +223,8 @@ class Uploads:
             await upload.abort()
             reach("X.aborted")
             # A store that hung may yet finish a write that nobody waits for any more: look again after a while.
-            await self._abandon(upload.id, timedelta(0) if upload.sha256 else self._settings.upload_lease)
+            grace = timedelta(0) if upload.sha256 else self._settings.upload_lease
+            await self._abandon(upload.id, grace, upload.object_name)
 
     async def end(self, uploads: Sequence["Upload"]) -> None:
         """`discard`, whether the caller is cancelled or not."""
@@ -247,10 +248,13 @@ class Uploads:
             for upload_id in running.keys() - kept:
                 running[upload_id].lease_lost()
 
-    async def _abandon(self, upload_id: UUID, grace: timedelta = timedelta(0)) -> None:
-        # Harmless if the upload was published after all: the row that this turns into garbage is gone then.
+    async def _abandon(
+        self, upload_id: UUID, grace: timedelta = timedelta(0), object_name: str | None = None
+    ) -> None:
+        # Harmless if the upload was published after all: the row that this turns into garbage is gone then, and the
+        # object is a blob's.
         with suppress(SatchelError):
-            await self._metadata.abandon_upload(upload_id, grace)
+            await self._metadata.abandon_upload(upload_id, grace, object_name)
         reach("X.abandoned")
         self._reclaim()
 

@@ -39,6 +39,10 @@ class Load:
         self._over = False
 
     async def __aenter__(self) -> Self:
+        # Asked before anything happens: a follower that came late would not know what it has missed.
+        async with self._client(0) as (client, _):
+            answer = await client.post("/graphql", json={"query": "{ files(first: 1) { eventCursor } }"})
+        self._start = answer.json()["data"]["files"]["eventCursor"]
         self._following = [asyncio.create_task(self._follow(number)) for number in range(FOLLOWERS)]
         busy = [self._upload(number) for number in range(UPLOADERS)]
         busy += [self._delete(number) for number in range(DELETERS)]
@@ -93,8 +97,8 @@ class Load:
                         outcome = "unknown"
 
     async def _follow(self, number: int) -> None:
-        """Follow all events, resuming after the last one that came."""
-        server, cursor = self._servers[number % len(self._servers)], None
+        """Follow all events from the start, resuming after the last one that came."""
+        server, cursor = self._servers[number % len(self._servers)], self._start
         while True:
             with suppress(OSError, WebSocketException, TimeoutError):
                 async with opened(server, ping_interval=None) as socket:

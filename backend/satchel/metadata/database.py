@@ -126,10 +126,19 @@ class Metadata:
         return set((await c.scalars(renewal.returning(uploads.c.id))).all())
 
     @_writes
-    async def abandon_upload(self, c: AsyncConnection, upload_id: UUID, grace: timedelta = timedelta(0)) -> None:
-        """End an upload and make its object garbage, due after the grace. One that is gone already is fine."""
+    async def abandon_upload(
+        self, c: AsyncConnection, upload_id: UUID, grace: timedelta = timedelta(0), written: str | None = None
+    ) -> None:
+        """End an upload and make its object garbage, due after the grace. One that is gone already is fine.
+
+        With `written`, the name of its object, that is looked at too where the upload is gone: a sweeper may have
+        removed it before its last bytes were written. It is garbage unless it was published after all.
+        """
         ended = delete(uploads).where(uploads.c.id == upload_id).returning(uploads.c.object_name)
-        await garbage.discard(c, (await c.scalars(ended)).all(), grace)
+        object_names = (await c.scalars(ended)).all()
+        await garbage.discard(c, object_names, grace)
+        if not object_names and written is not None:
+            await garbage.discard_again(c, written, grace)
 
     async def publish(self, publications: Sequence[Publication], *, key_lifetime: timedelta) -> list[Published]:
         """Turn finished uploads into files, all in one transaction; the results are in the given order.

@@ -20,6 +20,14 @@ async def discard(c: AsyncConnection, object_names: Collection[str], grace: time
         await c.execute(insert(garbage).values(not_before=now(grace)), rows)
 
 
+async def discard_again(c: AsyncConnection, object_name: str, grace: timedelta) -> None:
+    """Make an object garbage that a sweeper may have removed before, or may be removing, unless a blob has it."""
+    if not await named(c, [object_name], blobs):
+        # Also a row that is claimed: whoever claimed it may have looked too early.
+        await c.execute(delete(garbage).where(garbage.c.object_name == object_name))
+        await discard(c, [object_name], grace)
+
+
 async def drop_unused(c: AsyncConnection, blob_ids: Collection[int], grace: timedelta = timedelta(0)) -> None:
     """Make those of the locked blobs that no file is on garbage, due after the grace."""
     unused = delete(blobs).where(blobs.c.id.in_(blob_ids), ~exists().where(files.c.blob_id == blobs.c.id))
@@ -72,5 +80,6 @@ async def named(c: AsyncConnection, object_names: Collection[str], *tables: Tabl
 
 
 async def forget(c: AsyncConnection, object_names: Collection[str]) -> None:
-    """Drop the rows of objects that are no longer in the store."""
-    await c.execute(delete(garbage).where(garbage.c.object_name.in_(object_names)))
+    """Drop the rows of objects that are no longer in the store, but for those that became garbage once more."""
+    mine = garbage.c.object_name.in_(object_names), garbage.c.claimed_until.is_not(None)
+    await c.execute(delete(garbage).where(*mine))
