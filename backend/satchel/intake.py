@@ -248,9 +248,7 @@ class Uploads:
             for upload_id in running.keys() - kept:
                 running[upload_id].lease_lost()
 
-    async def _abandon(
-        self, upload_id: UUID, grace: timedelta = timedelta(0), object_name: str | None = None
-    ) -> None:
+    async def _abandon(self, upload_id: UUID, grace: timedelta = timedelta(0), object_name: str | None = None) -> None:
         # Harmless if the upload was published after all: the row that this turns into garbage is gone then, and the
         # object is a blob's.
         with suppress(SatchelError):
