@@ -72,8 +72,10 @@ class Checker:
     def summary(self) -> str:
         """How much was asked for, in words."""
         unknown = sum(operation.outcome == "unknown" for operation in (*self.uploads, *self.deletions))
+        refused = sum(operation.outcome == "fail" for operation in (*self.uploads, *self.deletions))
         gone = sum(deletion.outcome == "ok" for deletion in self.deletions)
-        return f"{len(self.acknowledged)} uploads and {gone} deletions acknowledged, {unknown} unanswered, none lost"
+        told = f"{len(self.acknowledged)} uploads and {gone} deletions acknowledged"
+        return f"{told}, {refused} refused, {unknown} unanswered, none lost"
 
     async def _downloads(self) -> AsyncIterator[str]:
         asked = {deletion.what["id"] for deletion in self.deletions}

@@ -1,6 +1,7 @@
 """Servers to be killed, in numbers."""
 
 import asyncio
+from contextlib import AsyncExitStack
 
 import pytest
 from nursery import ForkedServer, Nursery
@@ -57,6 +58,19 @@ def new_server(nursery, tmp_path_factory):
         return server
 
     return new_server
+
+
+@pytest.fixture
+async def start(place, new_server):
+    """Starts servers of this test alone, on one place; `settings` may name another."""
+    async with AsyncExitStack() as exits:
+
+        async def start(**settings):
+            server = new_server(**{**place, **settings})
+            exits.push_async_callback(server.kill)
+            return await server.start()
+
+        yield start
 
 
 @pytest.fixture

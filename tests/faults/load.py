@@ -28,9 +28,11 @@ class Load:
         servers: where clients go, in turn; they may be killed and started again meanwhile.
         journal: where everything is written down.
         seed: of all that is random here.
+        large: the share of uploads that are stored in several parts.
     """
 
-    def __init__(self, servers: list[Server], journal: Journal, seed: int = 1) -> None:
+    def __init__(self, servers: list[Server], journal: Journal, seed: int = 1, large: float = 0.02) -> None:
+        self._large = large
         self._servers = servers
         self._journal = journal
         self._random = random.Random(seed)
@@ -119,7 +121,7 @@ class Load:
     def _data(self) -> bytes:
         if self._random.random() < DUPLICATES:
             return self._random.choice(self._pool)
-        size = LARGE if self._random.random() < 0.02 else self._random.choice(SIZES)
+        size = LARGE if self._random.random() < self._large else self._random.choice(SIZES)
         return self._random.randbytes(size)
 
     async def _ask(self, do: str, what: dict, request) -> tuple[Outcome, dict]:

@@ -8,7 +8,6 @@ import struct
 from contextlib import AsyncExitStack
 from pathlib import Path
 
-import pytest
 from aftermath import GRACE
 from check import exceptions
 
@@ -21,19 +20,6 @@ SIZE = 2_000_000
 BODY = head_of_part("file", "a.bin") + b"x" * SIZE + END
 HEADERS = {"Content-Type": MULTIPART, "Content-Length": str(len(BODY))}
 PROMPT = {"upload_lease": "1s", "sweep_interval": "0.2s", "delete_grace": GRACE}
-
-
-@pytest.fixture
-async def start(place, new_server):
-    """Starts servers of this test alone, on one place."""
-    async with AsyncExitStack() as exits:
-
-        async def start(**settings):
-            server = new_server(**place, **settings)
-            exits.push_async_callback(server.kill)
-            return await server.start()
-
-        yield start
 
 
 def descriptors(server):

@@ -1,56 +1,56 @@
-"""Servers that die at random moments, under load, again and again: F1 and F2."""
+"""Servers that die at random moments, under load, again and again: F1, F2 and F4."""
 
 import asyncio
-import random
-import time
 
-from check import Checker
-from journal import Journal
-from load import Load
+import pytest
+from storm import CUT, Kills, survived
+from syscalls import needs_strace, tampered
 
 from stacks import embedded_only, scaled_only
 
 SETTINGS = {"upload_lease": "5s", "sweep_interval": "0.3s", "delete_grace": "0.001s"}
-SMOKE_KILLS, SMOKE_SECONDS = 20, 30  # as many as there is time for, on a machine that does other things too
-FULL_KILLS = 500
-CUT = {"unreachable", "ReadError", "WriteError", "RemoteProtocolError", "CloseError"}  # what a kill looks like
+SMOKE_KILLS, SMOKE_SECONDS, SMOKE_PAUSE = 20, 20, 1  # as many as there is time for, on a machine that is busy too
+FULL_KILLS, FULL_PAUSE = 500, 3
 
 
-async def storm(servers, tmp_path, full, report):
-    """Kill the first of the servers again and again, some seconds after each start, and check what came of it all."""
-    moments, slowest, killed, end = random.Random(1), 0.0, 0, time.monotonic() + SMOKE_SECONDS
-    journal = Journal(tmp_path / "journal")
-    async with Load(servers, journal) as load:
-        while killed < (FULL_KILLS if full else SMOKE_KILLS) and (full or time.monotonic() < end):
-            await asyncio.sleep(moments.uniform(0, 3 if full else 1))
-            await servers[0].kill()
-            killed += 1
-            began = time.monotonic()
-            await servers[0].start()
-            slowest = max(slowest, time.monotonic() - began)
-        await load.rest()
-        checker = Checker(journal, servers[0].kept, servers, lambda code, at: at == 0 and code in CUT)
-        await checker.assert_nothing_was_lost()
-    assert checker.acknowledged
-    report(f"{len(servers)} servers, {killed} kills, {checker.summary()}, slowest start {slowest:.1f} s")
+@pytest.fixture
+def kills(full):
+    """Makes the kills of a server, as many as the run is for."""
+    if full:
+        return lambda server: Kills(server, FULL_KILLS, None, FULL_PAUSE)
+    return lambda server: Kills(server, SMOKE_KILLS, SMOKE_SECONDS, SMOKE_PAUSE)
 
 
 @embedded_only
-async def test_one_server_that_is_killed(place, new_server, tmp_path, full, report):
+async def test_one_server_that_is_killed(start, tmp_path, kills, report):
     """Whatever was acknowledged is there after each start, and nothing else is."""
-    server = await new_server(**place, **SETTINGS).start()
-    try:
-        await storm([server], tmp_path, full, report)
-    finally:
-        await server.kill()
+    server = await start(**SETTINGS)
+    storm = kills(server)
+    checker = await survived([server], tmp_path, storm, CUT)
+    report(f"F1: {storm.killed} kills, {checker.summary()}; slowest start {storm.slowest:.1f} s")
 
 
 @scaled_only
-async def test_one_of_two_servers_that_is_killed(place, new_server, tmp_path, full, report):
+async def test_one_of_two_servers_that_is_killed(start, tmp_path, kills, report):
     """The same, and nobody who asks the other one notices."""
-    servers = [new_server(**place, **SETTINGS) for _ in range(2)]
-    try:
-        await asyncio.gather(*(server.start() for server in servers))
-        await storm(servers, tmp_path, full, report)
-    finally:
-        await asyncio.gather(*(server.kill() for server in servers))
+    servers = await asyncio.gather(start(**SETTINGS), start(**SETTINGS))
+    storm = kills(servers[0])
+    checker = await survived(servers, tmp_path, storm, lambda code, at: at == 0 and code in CUT)
+    report(f"F2: {storm.killed} kills of one of two, {checker.summary()}; slowest start {storm.slowest:.1f} s")
+
+
+@embedded_only
+@needs_strace
+async def test_a_server_that_is_killed_at_a_system_call(start, tmp_path, full, report):
+    """It dies when it asks for the Nth time for something to be made durable or removed."""
+    server, times = await start(**SETTINGS), range(1, 41) if full else (1, 2, 5, 11)
+
+    async def disturb():
+        for call in ("fsync", "fdatasync", "unlinkat", "pwrite64", "ftruncate") if full else ("fsync", "unlink"):
+            for time in times:
+                async with tampered(server, f"{call}:signal=KILL:when={time}"):
+                    await server.wait()
+                await server.start()
+
+    checker = await survived([server], tmp_path, disturb, CUT)
+    report(f"F4: {len(times)} kills at the Nth fsync, and at the Nth unlink, {checker.summary()}")
