@@ -30,22 +30,23 @@ async def test_a_disk_that_fails_now_and_then(start, tmp_path, count, report):
     server, seconds = await start(**PROMPT), count(4, 120)
 
     async def disturb():
-        async with tampered(server, "fsync:error=EIO:when=3+7"):
+        async with tampered(server, "fsync,fdatasync:error=EIO:when=3+7"):
             await asyncio.sleep(seconds)
 
     checker = await survived([server], tmp_path, disturb, UNAVAILABLE | {"LEASE_LOST"})
     failed = sum(upload.answer.get("code") in UNAVAILABLE for upload in checker.uploads)
     assert failed
-    report(f"F6: every 7th fsync failed for {seconds} s, {failed} uploads refused, {checker.summary()}")
+    report(f"F6: every 7th fsync and fdatasync failed for {seconds} s, {failed} uploads refused, {checker.summary()}")
 
 
 @needs_strace
-async def test_a_disk_that_fails_for_ever(start, report):
+@pytest.mark.parametrize("call", ["fsync", "fdatasync"])  # of the objects, of the database
+async def test_a_disk_that_fails_for_ever(start, call, report):
     """Uploads are refused, nothing of them is left, files that are there are served."""
     server = await start(**PROMPT)
     async with client_at(server) as client:
         file = (await client.post("/files/upload", files={"file": ("a.bin", b"data")})).json()
-        async with tampered(server, "fsync:error=EIO"):
+        async with tampered(server, f"{call}:error=EIO"):
             for _ in range(3):
                 refused = await client.post("/files/upload", files={"file": ("b.bin", b"other")})
                 assert (refused.status_code, refused.json()["code"] in UNAVAILABLE) == (503, True)
@@ -53,7 +54,7 @@ async def test_a_disk_that_fails_for_ever(start, report):
         assert (await client.post("/files/upload", files={"file": ("c.bin", b"third")})).status_code == 200
         assert sorted(file["filename"] for file in (await client.get("/files")).json()) == ["a.bin", "c.bin"]
     await eventually(server.kept.is_clean)
-    report("F6: no fsync succeeded for a while, 3 uploads refused, nothing of them left")
+    report(f"F6: no {call} succeeded for a while, 3 uploads refused, nothing of them left")
 
 
 @pytest.fixture
