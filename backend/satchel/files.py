@@ -125,8 +125,14 @@ class FileService:
                 log.info("uploaded", file_id=str(one.record.id), size=one.record.size, deduplicated=one.deduplicated)
             return published
 
-        # A client that leaves now must not leave the outcome open: the transaction runs to its end.
-        published = await asyncio.shield(self.tasks.spawn(commit()))
+        # A client that leaves now must not leave the outcome open: the transaction runs to its end, and only then are
+        # bytes given up that are not published.
+        publishing = self.tasks.spawn(commit())
+        try:
+            published = await asyncio.shield(publishing)
+        except asyncio.CancelledError:
+            await asyncio.wait([publishing])
+            raise
         reach("U5.before_answer")
         return published
 
