@@ -25,7 +25,8 @@ from unreliable import (
 
 pytestmark = scaled_only
 
-SETTINGS = {"upload_lease": "10s", "sweep_interval": "0.3s", "delete_grace": "0.001s"}
+# A refused upload is read to its end, so that no client misses why.
+SETTINGS = {"upload_lease": "10s", "sweep_interval": "0.3s", "delete_grace": "0.001s", "refusal_drain": "16MiB"}
 STORE = {"STORE_UNAVAILABLE"}
 DATABASE = {"DATABASE_UNAVAILABLE", "LEASE_LOST"}  # a lease cannot be renewed meanwhile
 
