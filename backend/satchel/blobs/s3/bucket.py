@@ -216,8 +216,13 @@ class Bucket:
 
     async def begin_multipart(self, name: str) -> str:
         """Begin a multipart upload, and give its id."""
+        again = False
 
         async def begin() -> str:
+            nonlocal again
+            if again:  # what was begun before, and whose id nobody was told, would stay for ever
+                await self._abort_unfinished(name)
+            again = True
             try:
                 return await self._client._create_multipart_upload(self._name, name, {})
             except ValueError as error:
@@ -311,13 +316,16 @@ class Bucket:
 
     async def _delete(self, name: str) -> None:
         # In this order: an upload that is completed just now leaves an object, and that is removed after.
+        await self._abort_unfinished(name)
+        await self._client.remove_object(self._name, name)
+
+    async def _abort_unfinished(self, name: str) -> None:
         for upload_id in await self._unfinished(name):
             try:
                 await self._client._abort_multipart_upload(self._name, name, upload_id)
             except S3Error as error:
                 if error.code != "NoSuchUpload":
                     raise
-        await self._client.remove_object(self._name, name)
 
     async def _unfinished(self, name: str) -> list[str]:
         """The ids of all multipart uploads of this very name."""
