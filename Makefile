@@ -40,6 +40,12 @@ check: $(BACKEND) $(FRONTEND) ## Lint, formatting and types, of both sides and o
 	@$(NPM) run check
 	@$(NPM) run lint
 
+faults: $(BACKEND) ## Kill, cut and starve servers by the hundred, for hours, and see that nothing is lost
+	@$(BIN)/python -m pytest --full tests/faults
+
+mutations: $(BACKEND) ## Remove each safeguard in turn, and see that a test goes red
+	@$(BIN)/python tests/faults/mutations.py
+
 bench: $(BACKEND) ## Measure memory, speed and listings against the budgets
 	@$(BIN)/python tests/bench/run.py
 
@@ -63,7 +69,7 @@ clean: ## Remove all that was installed and built; your files in data/ stay
 	@rm -rf .venv node_modules dist backend/satchel/static tests/.artifacts .mypy_cache .ruff_cache .pytest_cache .hypothesis
 	@find backend tests -name __pycache__ -prune -exec rm -rf {} +
 
-.PHONY: help run dev test check bench bench-ui screenshots setup lock clean
+.PHONY: help run dev test check faults mutations bench bench-ui screenshots setup lock clean
 
 $(VENV):
 	@for python in $(PYTHON); do \

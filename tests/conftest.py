@@ -53,6 +53,10 @@ structlog.configure(
 )
 
 
+def pytest_addoption(parser):
+    parser.addoption("--full", action="store_true", help="the full counts of tests/faults, which take hours")
+
+
 def pytest_configure(config):
     config.addinivalue_line("markers", "settings(**values): settings for this test that differ from the defaults")
     config.addinivalue_line("markers", "stacks(*names): the stacks that this test runs on, instead of both")

@@ -39,11 +39,20 @@ class Objects(Protocol):
     def names(self) -> set[str]:
         """The names of all objects, those too that are not whole yet."""
 
+    def sizes(self) -> dict[str, int]:
+        """The whole objects, each with its size in bytes."""
+
+    def unfinished(self) -> set[str]:
+        """The names of uploads into the store that were neither completed nor aborted."""
+
     def remove(self, name: str) -> None:
         """Lose an object."""
 
     def truncate(self, name: str, size: int) -> None:
         """Lose the end of an object."""
+
+    def replace(self, name: str, data: bytes) -> None:
+        """Put other bytes under a name."""
 
 
 class Kept:
@@ -134,11 +143,20 @@ class Directory:
     def names(self) -> set[str]:
         return {str(path.relative_to(self._path)) for path in self._path.rglob("*") if not path.is_dir()}
 
+    def sizes(self) -> dict[str, int]:
+        return {name: (self._path / name).stat().st_size for name in self.names()}
+
+    def unfinished(self) -> set[str]:
+        return set()
+
     def remove(self, name: str) -> None:
         (self._path / name).unlink()
 
     def truncate(self, name: str, size: int) -> None:
         truncate(self._path / name, size)
+
+    def replace(self, name: str, data: bytes) -> None:
+        (self._path / name).write_bytes(data)
 
 
 class Bucket:
@@ -152,11 +170,20 @@ class Bucket:
     def names(self) -> set[str]:
         return _apart(self._names())
 
+    def sizes(self) -> dict[str, int]:
+        return _apart(self._sizes())
+
+    def unfinished(self) -> set[str]:
+        return _apart(self._names_of_unfinished())
+
     def remove(self, name: str) -> None:
         _apart(self._remove(name))
 
     def truncate(self, name: str, size: int) -> None:
         _apart(self._truncate(name, size))
+
+    def replace(self, name: str, data: bytes) -> None:
+        _apart(self._replace(name, data))
 
     async def clear(self) -> None:
         """Remove everything, unfinished uploads too."""
@@ -172,7 +199,15 @@ class Bucket:
         async with self._client() as client:
             # In this order: what is completed in between is seen twice, and not never.
             unfinished = {name for name, _ in await self._unfinished(client)}
-            return unfinished | await self._whole(client)
+            return unfinished | (await self._whole(client)).keys()
+
+    async def _sizes(self) -> dict[str, int]:
+        async with self._client() as client:
+            return await self._whole(client)
+
+    async def _names_of_unfinished(self) -> set[str]:
+        async with self._client() as client:
+            return {name for name, _ in await self._unfinished(client)}
 
     async def _remove(self, name: str) -> None:
         async with self._client() as client:
@@ -185,8 +220,13 @@ class Bucket:
             response.release()
             await client.put_object(self._bucket, name, BytesIO(rest), size)
 
-    async def _whole(self, client: Minio) -> set[str]:
-        return {entry.object_name async for entry in client.list_objects(self._bucket, recursive=True)}
+    async def _replace(self, name: str, data: bytes) -> None:
+        async with self._client() as client:
+            await client.put_object(self._bucket, name, BytesIO(data), len(data))
+
+    async def _whole(self, client: Minio) -> dict[str, int]:
+        entries = client.list_objects(self._bucket, recursive=True)
+        return {entry.object_name: entry.size async for entry in entries}
 
     async def _unfinished(self, client: Minio) -> list[tuple[str, str]]:
         listing = await client._list_multipart_uploads(self._bucket)

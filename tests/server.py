@@ -58,18 +58,7 @@ class Server:
         """Start, with `settings` instead of those of before where they are given, and return when it listens."""
         assert self.process is None, "the server runs already"
         self.settings |= settings
-        with self.log.open("ab") as log:
-            self.process = await asyncio.create_subprocess_exec(
-                SATCHEL,
-                "serve",
-                "--port",
-                str(self.port),
-                env=environment(self.settings, data_dir=self.data, tmpdir=self.temporary),
-                cwd=self.temporary,  # no .env lies here
-                stdin=asyncio.subprocess.DEVNULL,
-                stdout=asyncio.subprocess.PIPE,
-                stderr=log,
-            )
+        self.process = await self._launch()
         try:
             async with asyncio.timeout(START_SECONDS):
                 line = (await self._running().stdout.readline()).decode()
@@ -146,6 +135,20 @@ class Server:
                 if stat.S_ISREG(entry.stat().st_mode):
                     found.add(entry.readlink())
         return found
+
+    async def _launch(self) -> asyncio.subprocess.Process:
+        with self.log.open("ab") as log:
+            return await asyncio.create_subprocess_exec(
+                SATCHEL,
+                "serve",
+                "--port",
+                str(self.port),
+                env=environment(self.settings, data_dir=self.data, tmpdir=self.temporary),
+                cwd=self.temporary,  # no .env lies here
+                stdin=asyncio.subprocess.DEVNULL,
+                stdout=asyncio.subprocess.PIPE,
+                stderr=log,
+            )
 
     def _status(self, field: str) -> int:
         status = Path(f"/proc/{self.pid}/status").read_text()

@@ -34,11 +34,11 @@ async def test_help_names_every_command(run):
     """Help is shown when it is asked for, and when nothing is."""
     for arguments in (["--help"], []):
         _, out, err = await run(*arguments)
-        for command in ("serve", "schema", "sweep", "copy", "version"):
+        for command in ("serve", "schema", "sweep", "check", "copy", "version"):
             assert re.search(rf"^\W*{command}\b", out + err, re.MULTILINE)
 
 
-@pytest.mark.parametrize("command", ["serve", "schema", "sweep", "copy", "version"])
+@pytest.mark.parametrize("command", ["serve", "schema", "sweep", "check", "copy", "version"])
 async def test_every_command_has_help(run, command):
     """Each command says what it does, and does not do it."""
     code, out, _ = await run(command, "--help")

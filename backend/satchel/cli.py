@@ -15,6 +15,7 @@ from satchel import config
 
 if TYPE_CHECKING:  # imported by the commands that need it, so that `--help` answers at once
     from satchel.app import Stack
+    from satchel.checker import Finding
 
 T = TypeVar("T")
 
@@ -114,6 +115,39 @@ def sweep(
 
     settings = _settings(data_dir=data_dir)
     typer.echo(f"{_run(settings, lambda: _with_stack(settings, run))} objects removed")
+
+
+@cli.command()
+def check(
+    *,
+    rehash: Annotated[bool, typer.Option("--rehash", help="Read all bytes and hash them again, too.")] = False,
+    rate: Annotated[
+        str | None, typer.Option(help="Bytes a second for that, such as 50MiB (SATCHEL_REHASH_RATE).")
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="A JSON object on each line, the last one in total.")] = False,
+    data_dir: Annotated[Path | None, typer.Option(help="Where everything is kept (SATCHEL_DATA_DIR).")] = None,
+) -> None:
+    """Compare what is recorded with what is stored, and change nothing.
+
+    Tells of objects that are missing or of another size, and of those that no
+    record names; with --rehash also of bytes that are not what they were.
+    The exit code is 2 when something is wrong, and when it cannot be told.
+    """
+    settings = _settings(data_dir=data_dir, rehash_rate=rate)
+
+    async def run(stack: "Stack") -> bool:
+        from satchel.checker import Checker, finding_text, tally_text
+
+        def say(finding: "Finding") -> None:
+            typer.echo(finding_text(finding, as_json=as_json))
+
+        tally = await Checker(stack.metadata, stack.blobs, say, int(settings.rehash_rate) if rehash else None).run()
+        typer.echo(tally_text(tally, as_json=as_json))
+        return tally.findings == 0
+
+    # What is wrong is told in lines of its own, so nothing is logged of it.
+    quiet = settings.model_copy(update={"log_level": "critical"})
+    raise typer.Exit(0 if _run(quiet, lambda: _with_stack(settings, run)) else 2)
 
 
 @cli.command()

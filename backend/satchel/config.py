@@ -95,6 +95,10 @@ class Settings(BaseSettings):
     event_max_rows: Count = Field(1_000_000, description="How many events are kept for resuming clients.")
     event_ring_size: Count = Field(4096, description="How many recent events are kept in memory.")
 
+    rehash_rate: Bytes = Field(
+        ByteSize(64 * MIB), description="Bytes a second that `satchel check --rehash` reads at most."
+    )
+
     websocket_init_timeout: Seconds = Field(
         timedelta(seconds=10), description="How long a WebSocket may wait with `connection_init`."
     )

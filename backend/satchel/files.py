@@ -26,6 +26,7 @@ import structlog
 from satchel.blobs import BlobReader, BlobStore
 from satchel.config import Settings
 from satchel.errors import Code, SatchelError, not_found
+from satchel.failpoints import reach
 from satchel.filenames import clean_filename
 from satchel.intake import Intake, Upload, Uploads
 from satchel.metadata import (
@@ -113,17 +114,27 @@ class FileService:
         async def commit() -> list[Published]:
             publications = [upload.publication(idempotency_key) for upload in uploads]
             published = await self._metadata.publish(publications, key_lifetime=self.settings.idempotency_lifetime)
+            reach("U4.committed")
             for upload in uploads:
                 upload.released()
             self._changed()
+            reach("U6.woken")
             if any(one.deduplicated for one in published):
                 self._reclaim()
             for one in published:
                 log.info("uploaded", file_id=str(one.record.id), size=one.record.size, deduplicated=one.deduplicated)
             return published
 
-        # A client that leaves now must not leave the outcome open: the transaction runs to its end.
-        return await asyncio.shield(self.tasks.spawn(commit()))
+        # A client that leaves now must not leave the outcome open: the transaction runs to its end, and only then are
+        # bytes given up that are not published.
+        publishing = self.tasks.spawn(commit())
+        try:
+            published = await asyncio.shield(publishing)
+        except asyncio.CancelledError:
+            await asyncio.wait([publishing])
+            raise
+        reach("U5.before_answer")
+        return published
 
     async def adopt(self, records: Sequence[FileRecord], uploads: Sequence[Upload]) -> list[FileRecord]:
         """Take over files of another stack (U4, U6) with their ids, names, types and dates, all of them or none.
@@ -218,6 +229,7 @@ class FileService:
             with suppress(SatchelError):
                 wanted[file_id] = _parse_id(file_id)
         deleted = await self._metadata.delete_files(list(wanted.values()), self.settings.delete_grace)
+        reach("D.committed")
         if deleted:
             self._changed()
             log.info("deleted", file_ids=[str(record.id) for record in deleted])

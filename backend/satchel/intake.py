@@ -18,6 +18,7 @@ import structlog
 from satchel.blobs import BlobStore, BlobWriter, new_object_name
 from satchel.config import Settings
 from satchel.errors import Code, SatchelError
+from satchel.failpoints import reach
 from satchel.filenames import clean_filename
 from satchel.media import HEAD_SIZE, detect_type, kind_of
 from satchel.memory import Memory
@@ -89,7 +90,9 @@ class Upload:
         """Store the rest and make all of it durable (U3). Raises as `write` does."""
         await self._flush()
         await self._settled(asyncio.ALL_COMPLETED)
+        reach("U3.written")
         await self._writer.commit()
+        reach("U3.durable")
         self._open = False
         self.sha256 = self._digest.hexdigest()
 
@@ -163,6 +166,7 @@ class Upload:
         for error in results:
             if isinstance(error, BaseException):
                 raise error
+        reach("U2.written")
 
 
 class Uploads:
@@ -192,13 +196,16 @@ class Uploads:
         """Write the intent (U1) and open its object."""
         filename = clean_filename(filename)
         object_name = new_object_name()
+        reach("U1.admitted")
         # The row comes before the file: a crash between the two leaves a name for the sweeper, never a lost file.
         upload_id = await self._metadata.begin_upload(object_name, self._settings.upload_lease)
+        reach("U1.intended")
         try:
             writer = await self._blobs.create(object_name)
         except BaseException:
             await asyncio.shield(self._tasks.spawn(self._abandon(upload_id)))
             raise
+        reach("U2.created")
         upload = Upload(self, upload_id, object_name, filename, declared_type, writer)
         self._leased[upload_id] = upload
         return upload
@@ -214,8 +221,10 @@ class Uploads:
             if upload.published:
                 continue
             await upload.abort()
+            reach("X.aborted")
             # A store that hung may yet finish a write that nobody waits for any more: look again after a while.
-            await self._abandon(upload.id, timedelta(0) if upload.sha256 else self._settings.upload_lease)
+            grace = timedelta(0) if upload.sha256 else self._settings.upload_lease
+            await self._abandon(upload.id, grace, upload.object_name)
 
     async def end(self, uploads: Sequence["Upload"]) -> None:
         """`discard`, whether the caller is cancelled or not."""
@@ -239,10 +248,12 @@ class Uploads:
             for upload_id in running.keys() - kept:
                 running[upload_id].lease_lost()
 
-    async def _abandon(self, upload_id: UUID, grace: timedelta = timedelta(0)) -> None:
-        # Harmless if the upload was published after all: the row that this turns into garbage is gone then.
+    async def _abandon(self, upload_id: UUID, grace: timedelta = timedelta(0), object_name: str | None = None) -> None:
+        # Harmless if the upload was published after all: the row that this turns into garbage is gone then, and the
+        # object is a blob's.
         with suppress(SatchelError):
-            await self._metadata.abandon_upload(upload_id, grace)
+            await self._metadata.abandon_upload(upload_id, grace, object_name)
+        reach("X.abandoned")
         self._reclaim()
 
 

@@ -9,6 +9,7 @@ import structlog
 from satchel.blobs import BlobStore
 from satchel.config import Settings
 from satchel.errors import SatchelError
+from satchel.failpoints import reach
 from satchel.metadata import Metadata
 
 BATCH = 100
@@ -48,12 +49,16 @@ class Sweeper:
         """Reclaim all that is due; gives the number of objects removed."""
         while await self._metadata.expire_uploads(BATCH):
             pass
+        reach("S.expired")
         removed = 0
         while names := await self._metadata.claim_garbage(BATCH, CLAIM):
+            reach("S.claimed")
             for name in names:
                 # The object goes before its row: a crash between the two leaves a row, and deleting again is harmless.
                 await self._blobs.delete(name)
+                reach("S.removed")
             await self._metadata.forget_garbage(names)
+            reach("S.forgotten")
             removed += len(names)
         await self._metadata.prune_events(self._settings.event_max_age, self._settings.event_max_rows)
         await self._metadata.prune_idempotency_keys()

@@ -10,6 +10,11 @@ import pytest
 import uvloop
 from stored import SHARE, code_of, either_way, get, put
 from structlog.testing import capture_logs
+
+from satchel.blobs import new_object_name
+from satchel.blobs.s3.bucket import PAUSES
+from satchel.blobs.s3.writer import MIB, MIN_PART
+from satchel.errors import Code, SatchelError
 from unreliable import (
     UnreliableProxy,
     answering,
@@ -20,11 +25,6 @@ from unreliable import (
     refusing,
     resetting,
 )
-
-from satchel.blobs import new_object_name
-from satchel.blobs.s3.bucket import PAUSES
-from satchel.blobs.s3.writer import MIB, MIN_PART
-from satchel.errors import Code, SatchelError
 
 TRIES = 1 + len(PAUSES)
 PATIENCE = 60
@@ -123,6 +123,17 @@ async def test_calls_are_made_again(faulty, proxy, which, fault):
     data = random.Random(2).randbytes(MIN_PART + 1)
     proxy.plant(which, fault, times=2)
     name = await upload(faulty, data)
+    assert await get(faulty, name, len(data)) == data
+
+
+@pytest.mark.parametrize("fault", [losing_the_answer(), cutting_the_answer(0)])
+async def test_a_beginning_that_nobody_heard_of_is_taken_back(faulty, proxy, seaweed, bucket, fault):
+    """An upload that was begun twice leaves nothing of the first time, whose id was lost with the answer."""
+    data = random.Random(3).randbytes(MIN_PART + 1)
+    proxy.plant(is_begin, fault, times=2)
+    name = await upload(faulty, data)
+    assert proxy.count(is_begin) == 3
+    assert name not in await seaweed.multiparts(bucket)
     assert await get(faulty, name, len(data)) == data
 
 

@@ -57,6 +57,19 @@ async def test_abandoned_upload_is_garbage_at_once(metadata):
     assert await metadata.claim_garbage(10, MINUTE) == ["abandoned"]
 
 
+async def test_an_abandoned_upload_that_was_swept_is_garbage_again(metadata):
+    """Its last bytes may have come after the sweeper, even while that is still at work."""
+    late = await metadata.begin_upload("late", PAST)
+    await metadata.expire_uploads(10)
+    assert await metadata.claim_garbage(10, MINUTE) == ["late"]
+    await metadata.abandon_upload(late, written="late")
+    await metadata.forget_garbage(["late"])
+    assert await metadata.claim_garbage(10, MINUTE) == ["late"]
+    await metadata.forget_garbage(["late"])
+    await metadata.abandon_upload(late, written="late")
+    assert await metadata.claim_garbage(10, MINUTE) == ["late"]
+
+
 async def test_abandoned_upload_may_be_garbage_later(metadata):
     """A grace gives a store that hung the time to finish what it was sent."""
     await metadata.abandon_upload(await metadata.begin_upload("later", MINUTE), MINUTE)

@@ -65,6 +65,13 @@ class Slice(NamedTuple):
     size: int
 
 
+class StoredObject(NamedTuple):
+    """An object of the store, with its size in bytes."""
+
+    name: str
+    size: int
+
+
 class BlobReader(Protocol):
     """A range of one object, opened: read it once, by chunks or by slices, in order and to the end; then close it.
 
@@ -109,6 +116,18 @@ class BlobStore(Protocol):
         """An address from which a client gets the object without us, for a while; None where there is none.
 
         The object is not looked for. It comes with these values of Content-Type and Content-Disposition.
+        """
+
+    async def size(self, name: str) -> int | None:
+        """How many bytes an object has; None where there is none."""
+
+    def objects(self) -> AsyncIterator[StoredObject]:
+        """All objects, in the order of their names; also those with a name that is none of ours."""
+
+    def unfinished(self, name: str = "") -> AsyncIterator[str]:
+        """The names, of those that begin like this, under which bytes are kept that are no object.
+
+        They are of writes that were neither ended nor given up. None where their bytes are an object from the start.
         """
 
     async def delete(self, name: str) -> None:

@@ -12,8 +12,9 @@ from typing import ParamSpec, Self, TypeVar
 
 import structlog
 
-from satchel.blobs import Slice, checked, damaged
+from satchel.blobs import Slice, StoredObject, checked, damaged
 from satchel.errors import Code, SatchelError
+from satchel.failpoints import reach
 from satchel.threads import run_in
 
 P = ParamSpec("P")
@@ -108,6 +109,33 @@ class LocalBlobStore:
     async def link(self, name: str, content_type: str, disposition: str) -> str | None:  # noqa: ARG002
         """None: only this server reaches the directory."""
         return None
+
+    async def size(self, name: str) -> int | None:
+        """Ask the file system."""
+        with _translated():
+            try:
+                return (await self.run(os.stat, name, dir_fd=self._dirfd, follow_symlinks=False)).st_size
+            except FileNotFoundError:
+                return None
+
+    async def objects(self) -> AsyncIterator[StoredObject]:
+        """The files, one directory at a time, each of which holds one object in 256."""
+        with _translated():
+            for directory in await self.run(lambda: sorted((self._root / "o").iterdir())):
+                for stored in await self.run(self._list, directory):
+                    yield stored
+
+    def _list(self, directory: Path) -> list[StoredObject]:
+        found = []
+        for path in sorted(directory.iterdir()) if directory.is_dir() else [directory]:
+            with suppress(FileNotFoundError):  # removed meanwhile
+                found.append(StoredObject(os.fspath(path.relative_to(self._root)), path.lstat().st_size))
+        return found
+
+    async def unfinished(self, name: str = "") -> AsyncIterator[str]:  # noqa: ARG002
+        """None: a file that is being written is a file."""
+        return
+        yield ""
 
     async def delete(self, name: str) -> None:
         """Unlink the object and make that durable; the blocks are freed when the last reader closes."""
@@ -238,6 +266,7 @@ class LocalBlobWriter:
             os.fsync(fd)
         finally:
             os.close(fd)
+        reach("U3.stored")
         self._store.fsync_parent(self._name)
 
     async def abort(self) -> None:

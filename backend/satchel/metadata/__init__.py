@@ -2,6 +2,7 @@
 
 from .database import Metadata
 from .records import (
+    BlobRecord,
     Event,
     EventKind,
     FileFilter,
@@ -17,6 +18,7 @@ from .records import (
 )
 
 __all__ = [
+    "BlobRecord",
     "Event",
     "EventKind",
     "FileFilter",

@@ -9,16 +9,18 @@ from functools import wraps
 from typing import Any, Concatenate, ParamSpec, TypeVar
 from uuid import UUID
 
-from sqlalchemy import delete, func, insert, select, update
+from sqlalchemy import delete, exists, func, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 from uuid_utils.compat import uuid7
 
 from satchel.errors import SatchelError, not_found
+from satchel.failpoints import reach
 
 from . import blocks, cursors, eventlog, garbage, grams, listing, publishing
 from .clock import now
 from .engine import open_database
 from .records import (
+    BlobRecord,
     Event,
     EventKind,
     FileFilter,
@@ -33,6 +35,7 @@ from .records import (
 )
 from .rows import FILES, select_files, to_record
 from .tables import blobs, event_log, files, idempotency_keys, uploads
+from .tables import garbage as garbage_table
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -123,10 +126,19 @@ class Metadata:
         return set((await c.scalars(renewal.returning(uploads.c.id))).all())
 
     @_writes
-    async def abandon_upload(self, c: AsyncConnection, upload_id: UUID, grace: timedelta = timedelta(0)) -> None:
-        """End an upload and make its object garbage, due after the grace. One that is gone already is fine."""
+    async def abandon_upload(
+        self, c: AsyncConnection, upload_id: UUID, grace: timedelta = timedelta(0), written: str | None = None
+    ) -> None:
+        """End an upload and make its object garbage, due after the grace. One that is gone already is fine.
+
+        With `written`, the name of its object, that is looked at too where the upload is gone: a sweeper may have
+        removed it before its last bytes were written. It is garbage unless it was published after all.
+        """
         ended = delete(uploads).where(uploads.c.id == upload_id).returning(uploads.c.object_name)
-        await garbage.discard(c, (await c.scalars(ended)).all(), grace)
+        object_names = (await c.scalars(ended)).all()
+        await garbage.discard(c, object_names, grace)
+        if not object_names and written is not None:
+            await garbage.discard_again(c, written, grace)
 
     async def publish(self, publications: Sequence[Publication], *, key_lifetime: timedelta) -> list[Published]:
         """Turn finished uploads into files, all in one transaction; the results are in the given order.
@@ -225,10 +237,12 @@ class Metadata:
         found = {row.id: to_record(row) for row in rows}
         await grams.remove(c, found)
         await c.execute(delete(files).where(files.c.id.in_(found)))
+        reach("D.file_deleted")
         await garbage.drop_unused(c, {row.blob_id for row in rows}, grace)
 
         records = [found[file_id] for file_id in dict.fromkeys(file_ids) if file_id in found]
         await eventlog.announce(c, EventKind.DELETED, records)
+        reach("D.before_commit")
         return records
 
     # Copying, from one database to another
@@ -275,6 +289,27 @@ class Metadata:
         if adopted:
             put = self._database.insert(idempotency_keys).on_conflict_do_nothing()
             await c.execute(put, [key._asdict() for key in adopted])
+
+    # Checking
+
+    @_reads
+    async def list_blobs(self, c: AsyncConnection, after: str, limit: int) -> list[BlobRecord]:
+        """At most `limit` blobs behind the object name `after`, in the order of their object names."""
+        used = exists().where(files.c.blob_id == blobs.c.id)
+        query = select(blobs.c.object_name, blobs.c.size, blobs.c.sha256, used)
+        # All names have their hyphens at the same places, so every collation orders them as their bytes.
+        query = query.where(blobs.c.object_name > after).order_by(blobs.c.object_name).limit(limit)
+        return [BlobRecord(*row) for row in await c.execute(query)]
+
+    @_reads
+    async def named(self, c: AsyncConnection, object_names: Collection[str]) -> set[str]:
+        """Those of the objects that a blob, an upload or a row of garbage names."""
+        return await garbage.named(c, object_names, blobs, uploads, garbage_table)
+
+    @_reads
+    async def is_blob(self, c: AsyncConnection, object_name: str) -> bool:
+        """Whether a blob has this object."""
+        return bool(await garbage.named(c, [object_name], blobs))
 
     # The sweeper
 

@@ -4,7 +4,7 @@ from collections.abc import Collection
 from datetime import timedelta
 
 import structlog
-from sqlalchemy import delete, exists, insert, or_, select, union_all, update
+from sqlalchemy import Table, delete, exists, insert, or_, select, union_all, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from .clock import now
@@ -18,6 +18,14 @@ async def discard(c: AsyncConnection, object_names: Collection[str], grace: time
     if object_names:
         rows = [{"object_name": name} for name in object_names]
         await c.execute(insert(garbage).values(not_before=now(grace)), rows)
+
+
+async def discard_again(c: AsyncConnection, object_name: str, grace: timedelta) -> None:
+    """Make an object garbage that a sweeper may have removed before, or may be removing, unless a blob has it."""
+    if not await named(c, [object_name], blobs):
+        # Also a row that is claimed: whoever claimed it may have looked too early.
+        await c.execute(delete(garbage).where(garbage.c.object_name == object_name))
+        await discard(c, [object_name], grace)
 
 
 async def drop_unused(c: AsyncConnection, blob_ids: Collection[int], grace: timedelta = timedelta(0)) -> None:
@@ -58,14 +66,20 @@ async def claim(c: AsyncConnection, limit: int, lifetime: timedelta) -> list[str
     claim_due = update(garbage).where(garbage.c.object_name.in_(select(due.c.object_name)))
     claimed = claim_due.values(claimed_until=now(lifetime))
     object_names = (await c.scalars(claimed.returning(garbage.c.object_name))).all()
-    named = (select(t.c.object_name).where(t.c.object_name.in_(object_names)) for t in (blobs, uploads))
-    in_use = set((await c.scalars(union_all(*named))).all())
+    in_use = await named(c, object_names, blobs, uploads)
     if in_use:
         log.error("garbage names objects that are in use; they are kept", object_names=sorted(in_use))
         await c.execute(delete(garbage).where(garbage.c.object_name.in_(in_use)))
     return [name for name in object_names if name not in in_use]
 
 
+async def named(c: AsyncConnection, object_names: Collection[str], *tables: Table) -> set[str]:
+    """Those of the objects that a row of one of the tables names."""
+    found = (select(t.c.object_name).where(t.c.object_name.in_(object_names)) for t in tables)
+    return set((await c.scalars(union_all(*found))).all())
+
+
 async def forget(c: AsyncConnection, object_names: Collection[str]) -> None:
-    """Drop the rows of objects that are no longer in the store."""
-    await c.execute(delete(garbage).where(garbage.c.object_name.in_(object_names)))
+    """Drop the rows of objects that are no longer in the store, but for those that became garbage once more."""
+    mine = garbage.c.object_name.in_(object_names), garbage.c.claimed_until.is_not(None)
+    await c.execute(delete(garbage).where(*mine))

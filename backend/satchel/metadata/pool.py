@@ -91,6 +91,8 @@ class Pool:
     def _done(self, task: asyncio.Task[Any]) -> None:
         self._running.discard(task)
         self._turns.release()
+        if not task.cancelled():
+            task.exception()  # where the caller is gone nobody else asks for it
 
     async def _transaction(
         self,

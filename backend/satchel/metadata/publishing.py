@@ -16,6 +16,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from uuid_utils.compat import uuid7
 
 from satchel.errors import Code, SatchelError
+from satchel.failpoints import reach
 
 from . import blocks, eventlog, grams
 from .clock import now
@@ -33,15 +34,20 @@ async def publish(
     c: AsyncConnection, insert_into: Insert, publications: Sequence[Publication], key_lifetime: timedelta
 ) -> list[Published]:
     """Turn finished uploads into files; see `Metadata.publish`."""
+    reach("U4.begun")
     await _end_uploads(c, publications)
+    reach("U4.lease_ended")
     own = [uuid7() for _ in publications]
     ids = await _claim_keys(c, insert_into, publications, own, key_lifetime)
+    reach("U4.key_claimed")
     fresh = {mine: p for p, mine, file_id in zip(publications, own, ids, strict=True) if mine == file_id}
     held = await _hold_blobs(c, insert_into, list(fresh.values()))
+    reach("U4.blob_held")
 
     offered = {p.object_name for p in publications if p.upload_id is not None}
     needed = {blob.object_name for blob in held.values()}
     await discard(c, offered - needed)
+    reach("U4.duplicate_discarded")
 
     moment = (await c.execute(select(now(), blocks.shared_lock()))).scalar_one()
     records = {file_id: _new_record(file_id, p, held[p.sha256], moment) for file_id, p in fresh.items()}
@@ -50,6 +56,7 @@ async def publish(
     if earlier := set(ids) - set(fresh):
         rows = await c.execute(select_files(files.c.id.in_(earlier)))
         records |= {row.id: to_record(row) for row in rows}
+    reach("U4.before_commit")
     return _outcomes(ids, records, new_objects=offered & needed)
 
 

@@ -115,6 +115,15 @@ class Published:
     deduplicated: bool
 
 
+class BlobRecord(NamedTuple):
+    """What should be in the store: an object, its size in bytes and its hash; and whether a file is on it."""
+
+    object_name: str
+    size: int
+    sha256: str
+    used: bool
+
+
 class IdempotencyKey(NamedTuple):
     """What a client called an upload: a fingerprint of its filename and bytes, and the file that came of it."""
 

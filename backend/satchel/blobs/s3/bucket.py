@@ -6,7 +6,7 @@ and the socket copies or hashes them; everything else is a call of miniopy-async
 
 import asyncio
 import random
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
 from contextlib import suppress
 from datetime import timedelta
 from http import HTTPStatus
@@ -34,6 +34,9 @@ POOL_TIMEOUT = 10.0
 """Seconds that a download waits for a connection while others have them all."""
 PING_TIMEOUT = 3.0
 ABORT_TIMEOUT = 10.0
+
+PAGE = 1000
+"""Objects that are listed by one request, which is what S3 gives at most."""
 
 PAUSES = (0.2, 0.8, 3.2)
 """Seconds before the second and each further attempt, at most; at least half of it."""
@@ -180,10 +183,46 @@ class Bucket:
             raise
         return found.size
 
+    async def objects(self, prefix: str) -> AsyncIterator[tuple[str, int]]:
+        """The names and sizes of all objects whose names begin like this, in the order of their names."""
+        after: str | None = None
+        while True:
+
+            async def page(after: str | None = after) -> list[Any]:
+                entries = []
+                async for entry in self._client._list_objects(self._name, prefix=prefix, start_after=after):
+                    entries.append(entry)
+                    if len(entries) == PAGE:
+                        break
+                return entries
+
+            entries = await self._persist("list", page)
+            for entry in entries:
+                yield str(entry.object_name), int(entry.size)
+            if len(entries) < PAGE:
+                return
+            after = entries[-1].object_name
+
+    async def unfinished(self, prefix: str) -> AsyncIterator[tuple[str, str]]:
+        """The names and ids of all multipart uploads whose names begin like this."""
+        after: dict[str, Any] = {}
+        while True:
+            listing = await self._client._list_multipart_uploads(self._name, prefix=prefix, **after)
+            for upload in listing.uploads:
+                yield str(upload.object_name), str(upload.upload_id)
+            if not listing.is_truncated:
+                return
+            after = {"key_marker": listing.next_key_marker, "upload_id_marker": listing.next_upload_id_marker}
+
     async def begin_multipart(self, name: str) -> str:
         """Begin a multipart upload, and give its id."""
+        again = False
 
         async def begin() -> str:
+            nonlocal again
+            if again:  # what was begun before, and whose id nobody was told, would stay for ever
+                await self._abort_unfinished(name)
+            again = True
             try:
                 return await self._client._create_multipart_upload(self._name, name, {})
             except ValueError as error:
@@ -277,24 +316,20 @@ class Bucket:
 
     async def _delete(self, name: str) -> None:
         # In this order: an upload that is completed just now leaves an object, and that is removed after.
+        await self._abort_unfinished(name)
+        await self._client.remove_object(self._name, name)
+
+    async def _abort_unfinished(self, name: str) -> None:
         for upload_id in await self._unfinished(name):
             try:
                 await self._client._abort_multipart_upload(self._name, name, upload_id)
             except S3Error as error:
                 if error.code != "NoSuchUpload":
                     raise
-        await self._client.remove_object(self._name, name)
 
     async def _unfinished(self, name: str) -> list[str]:
         """The ids of all multipart uploads of this very name."""
-        found: list[str] = []
-        after: dict[str, Any] = {}
-        while True:
-            listing = await self._client._list_multipart_uploads(self._name, prefix=name, **after)
-            found += [str(upload.upload_id) for upload in listing.uploads if upload.object_name == name]
-            if not listing.is_truncated:
-                return found
-            after = {"key_marker": listing.next_key_marker, "upload_id_marker": listing.next_upload_id_marker}
+        return [upload_id async for found, upload_id in self.unfinished(name) if found == name]
 
     # Starting
 

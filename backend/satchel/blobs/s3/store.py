@@ -1,6 +1,8 @@
 """The blob store port on a bucket."""
 
-from satchel.blobs import checked
+from collections.abc import AsyncIterator
+
+from satchel.blobs import StoredObject, checked
 
 from .bucket import Bucket
 from .failures import translated
@@ -40,6 +42,23 @@ class S3BlobStore:
     async def link(self, name: str, content_type: str, disposition: str) -> str | None:
         """A presigned GET (https://docs.aws.amazon.com/AmazonS3/latest/API/API_GetObject.html)."""
         return await self._bucket.link(checked(name), content_type, disposition)
+
+    async def size(self, name: str) -> int | None:
+        """Ask the store."""
+        with translated("head"):
+            return await self._bucket.size(name)
+
+    async def objects(self) -> AsyncIterator[StoredObject]:
+        """The objects below `o/`, by pages of the store; what else is in the bucket is not ours."""
+        with translated("list"):
+            async for name, size in self._bucket.objects("o/"):
+                yield StoredObject(name, size)
+
+    async def unfinished(self, name: str = "") -> AsyncIterator[str]:
+        """The multipart uploads."""
+        with translated("list multipart"):
+            async for found, _ in self._bucket.unfinished(name or "o/"):
+                yield found
 
     async def delete(self, name: str) -> None:
         """Abort every multipart upload of the name, and remove the object."""

@@ -4,6 +4,7 @@ import asyncio
 
 from satchel.blobs import damaged
 from satchel.errors import Code, SatchelError
+from satchel.failpoints import reach
 
 from .bucket import Bucket
 from .failures import translated
@@ -85,6 +86,7 @@ class S3BlobWriter:
             elif not self._whole:
                 self._whole = True
                 await self._bucket.put(self._name, memoryview(b""))
+            reach("U3.stored")
             found = await self._bucket.size(self._name)
         if found != self._size:
             raise damaged(self._name, f"{found} bytes stored of {self._size}")

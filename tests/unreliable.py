@@ -53,9 +53,12 @@ class Exchange:
             self.request.read += len(chunk)
             yield chunk
 
-    async def answer(self, status: int, body: bytes = b"", content_type: str = "application/xml") -> None:
+    async def answer(
+        self, status: int, body: bytes = b"", content_type: str = "application/xml", etag: str | None = None
+    ) -> None:
         """Answer in the server's place."""
         head = f"HTTP/1.1 {status} Planted\r\nContent-Type: {content_type}\r\nConnection: close\r\n"
+        head += f"ETag: {etag}\r\n" if etag else ""
         self._writer.write(f"{head}Content-Length: {len(body)}\r\n\r\n".encode() + body)
         await self._writer.drain()
 
@@ -212,6 +215,27 @@ def cutting_the_answer(after: int) -> Fault:
 def slowly(pause: float) -> Fault:
     """A line that takes 64 KiB, and then none for a while."""
     return lambda exchange: exchange.forward(pause=pause)
+
+
+def delayed(seconds: float) -> Fault:
+    """A line on which everything takes its time."""
+
+    async def fault(exchange: Exchange) -> None:
+        await asyncio.sleep(seconds)
+        await exchange.forward()
+
+    return fault
+
+
+def lying() -> Fault:
+    """The bytes are thrown away, and an ETag is answered that is not theirs."""
+
+    async def fault(exchange: Exchange) -> None:
+        async for _ in exchange.body():
+            pass
+        await exchange.answer(200, etag='"0123456789abcdef0123456789abcdef"')
+
+    return fault
 
 
 def held(gate: asyncio.Event) -> Fault:

@@ -1,0 +1,91 @@
+"""Servers to be killed, in numbers."""
+
+import asyncio
+from contextlib import AsyncExitStack
+
+import pytest
+from nursery import ForkedServer, Nursery
+
+from server import STOP_SECONDS as SECONDS
+from server import environment
+
+
+def pytest_collection_modifyitems(config, items):
+    if config.getoption("full"):
+        for item in items:
+            item.add_marker(pytest.mark.timeout(0))  # the counts are what takes so long; each wait has its own bound
+
+
+def pytest_terminal_summary(terminalreporter):
+    for report in terminalreporter.stats.get("passed", ()):
+        for name, value in report.user_properties:
+            if name == "faults":
+                terminalreporter.write_line(value)
+
+
+@pytest.fixture
+def full(request):
+    """Whether the counts are those of `make faults`, and not those of every run of the tests."""
+    return request.config.getoption("full")
+
+
+@pytest.fixture
+def count(full):
+    """Gives how often a fault is made to happen."""
+    return lambda smoke, in_full: in_full if full else smoke
+
+
+@pytest.fixture
+def report(record_property, stack_kind):
+    """Takes what came of a run, for the table of `make faults`."""
+    return lambda line: record_property("faults", f"{stack_kind}: {line}")
+
+
+@pytest.fixture(scope="session")
+async def nursery():
+    """Starts servers and commands."""
+    async with Nursery() as nursery:
+        yield nursery
+
+
+@pytest.fixture
+def new_server(nursery, tmp_path_factory):
+    """Makes servers on the place that their settings name; the test kills what it starts."""
+
+    def new_server(*, data_dir, **settings):
+        server = ForkedServer(nursery, tmp_path_factory.mktemp("server"), **settings)
+        server.data = data_dir
+        return server
+
+    return new_server
+
+
+@pytest.fixture
+async def start(place, new_server):
+    """Starts servers of this test alone, on one place; `settings` may name another."""
+    async with AsyncExitStack() as exits:
+
+        async def start(**settings):
+            server = new_server(**{**place, **settings})
+            exits.push_async_callback(server.kill)
+            return await server.start()
+
+        yield start
+
+
+@pytest.fixture
+def command(nursery, tmp_path):
+    """Runs a command on a place, and gives its exit code and what it logged."""
+
+    async def command(*arguments, data_dir, **settings):
+        log = tmp_path / "log"
+        log.touch()
+        env = environment(settings, data_dir=data_dir, tmpdir=tmp_path)
+        child = await nursery.launch(*arguments, cwd=tmp_path, env=env, log=log)
+        try:
+            async with asyncio.timeout(SECONDS):
+                return await child.wait(), log.read_text()
+        finally:
+            child.kill()
+
+    return command

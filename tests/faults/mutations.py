@@ -1,0 +1,185 @@
+"""Removes each safeguard in turn, in a copy of the tree, and shows that a test goes red: `make mutations`.
+
+A safeguard that can be removed without any test noticing is not tested. The copy is thrown away.
+"""
+
+import argparse
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+from typing import NamedTuple
+
+ROOT = Path(__file__).resolve().parents[2]
+LEFT_OUT = shutil.ignore_patterns(".git", ".venv", "node_modules", "data", ".*_cache", "__pycache__", ".artifacts")
+PASSED, FAILED = 0, 1  # https://docs.pytest.org/en/stable/reference/exit-codes.html
+
+
+class Mutation(NamedTuple):
+    """A safeguard; the code that is it, once in its file; what stands there instead; and the test that must notice."""
+
+    safeguard: str
+    path: str
+    code: str
+    instead: str
+    test: str
+
+
+MUTATIONS = [
+    Mutation(
+        "the fsync of a new object",
+        "blobs/local.py",
+        "            os.fsync(fd)\n        finally:\n            os.close(fd)\n        reach",
+        "            pass\n        finally:\n            os.close(fd)\n        reach",
+        "faults/test_safeguards.py::test_a_file_is_durable_and_then_its_name",
+    ),
+    Mutation(
+        "the fsync of its directory",
+        "blobs/local.py",
+        '        reach("U3.stored")\n        self._store.fsync_parent(self._name)\n',
+        '        reach("U3.stored")\n',
+        "faults/test_safeguards.py::test_a_file_is_durable_and_then_its_name",
+    ),
+    Mutation(
+        "the fence on the row of an upload",
+        "metadata/publishing.py",
+        "!= wanted:\n        raise _lease_lost()",
+        "!= wanted:\n        pass",
+        "metadata/test_metadata_publish.py::test_the_sweeper_is_fenced_off",
+    ),
+    Mutation(
+        "the same, seen from outside",
+        "metadata/publishing.py",
+        "!= wanted:\n        raise _lease_lost()",
+        "!= wanted:\n        pass",
+        "faults/test_connections.py::test_a_server_that_sleeps_at_the_door_of_the_transaction",
+    ),
+    Mutation(
+        "the second look at an object that came after its sweeper",
+        "metadata/database.py",
+        "if not object_names and written is not None:",
+        "if False:",
+        "faults/test_connections.py::test_a_server_that_sleeps_past_its_lease",
+    ),
+    Mutation(
+        "the lock on a blob whose last file goes",
+        "metadata/database.py",
+        "order_by(blobs.c.sha256, files.c.id).with_for_update())",
+        "order_by(blobs.c.sha256, files.c.id))",
+        "faults/test_safeguards.py::test_a_deletion_waits_for_those_who_have_the_blob",
+    ),
+    Mutation(
+        "the event horizon",
+        "metadata/eventlog.py",
+        "_SETTLED = events.c.transaction < oldest_running_transaction()",
+        "_SETTLED = events.c.transaction <= oldest_running_transaction() + 1_000_000",
+        "metadata/test_metadata_postgresql.py::test_what_commits_late_is_not_skipped",
+    ),
+    Mutation(
+        "Connection: close",
+        "http/guards.py",
+        '                MutableHeaders(raw=message["headers"])["connection"] = "close"\n',
+        "",
+        "http/test_uploads.py::test_a_refusal_comes_before_the_body_and_the_connection_is_cut",
+    ),
+    Mutation(
+        "the shield round the publication",
+        "files.py",
+        "published = await asyncio.shield(publishing)",
+        "published = await publishing",
+        "faults/test_safeguards.py::test_a_client_that_leaves_in_the_publication",
+    ),
+    Mutation(
+        "the size of what S3 stored",
+        "blobs/s3/writer.py",
+        "if found != self._size:",
+        "if False:",
+        "blobs/test_s3_faults.py::test_what_is_stored_is_counted",
+    ),
+    Mutation(
+        "the size of what is read",
+        "blobs/local.py",
+        "if (found := os.fstat(fd).st_size) != size:",
+        "if (found := os.fstat(fd).st_size) < 0:",
+        "blobs/test_blob_contract.py::test_an_object_of_another_size_is_damaged",
+    ),
+    Mutation(
+        "the look into the body of a 200",
+        "blobs/s3/bucket.py",
+        "if not result.etag:",
+        "if False:",
+        "blobs/test_s3_faults.py::test_a_failure_in_a_200_is_no_success",
+    ),
+    Mutation(
+        "the object going before its row",
+        "sweeper.py",
+        "                await self._blobs.delete(name)\n",
+        "                await self._metadata.forget_garbage([name])\n                await self._blobs.delete(name)\n",
+        "faults/test_failpoints.py::test_a_sweep[embedded-S.removed]",
+    ),
+    Mutation(
+        "the intent coming before the object",
+        "intake.py",
+        "        upload_id = await self._metadata.begin_upload(object_name, self._settings.upload_lease)\n"
+        '        reach("U1.intended")\n        try:\n            writer = await self._blobs.create(object_name)\n',
+        "        writer = await self._blobs.create(object_name)\n"
+        '        reach("U1.intended")\n'
+        "        upload_id = await self._metadata.begin_upload(object_name, self._settings.upload_lease)\n"
+        "        try:\n            pass\n",
+        "faults/test_failpoints.py::test_an_upload[embedded-U1.intended]",
+    ),
+]
+
+
+def runs(tree: Path, *tests: str) -> subprocess.CompletedProcess[str]:
+    """Run tests of a tree on its own code."""
+    paths = [f"tests/{test}" for test in tests]
+    return subprocess.run(
+        [sys.executable, "-m", "pytest", "-q", "-x", "--no-header", *paths],
+        cwd=tree, env={**os.environ, "PYTHONPATH": str(tree / "backend")},
+        check=False, capture_output=True, text=True,
+    )  # fmt: skip
+
+
+def survives(tree: Path, mutation: Mutation) -> str:
+    """Apply a mutation to the tree and run its test; what is wrong then, or nothing where the test went red."""
+    path = tree / "backend/satchel" / mutation.path
+    code = path.read_text()
+    if code.count(mutation.code) != 1:
+        return "the code is not there any more, or more than once"
+    path.write_text(code.replace(mutation.code, mutation.instead))
+    try:
+        done = runs(tree, mutation.test)
+    finally:
+        path.write_text(code)
+    if done.returncode == FAILED:
+        return ""
+    return "SURVIVED" if done.returncode == PASSED else f"the test could not run:\n{done.stdout}{done.stderr}"
+
+
+def main() -> int:
+    """Try those whose safeguard has one of the words, or all."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("words", nargs="*", help="try only safeguards with one of these words")
+    words = parser.parse_args().words
+    chosen = [m for m in MUTATIONS if not words or any(word in m.safeguard for word in words)]
+    with tempfile.TemporaryDirectory(prefix="satchel-mutations-") as directory:
+        tree = Path(directory) / "tree"
+        shutil.copytree(ROOT, tree, ignore=LEFT_OUT, symlinks=True)
+        whole = runs(tree, *dict.fromkeys(mutation.test for mutation in chosen))
+        if whole.returncode != PASSED:
+            print(f"The tests are red with all safeguards in place:\n{whole.stdout}{whole.stderr}")
+            return 1
+        failures = 0
+        for mutation in chosen:
+            wrong = survives(tree, mutation)
+            failures += bool(wrong)
+            print(f"without {mutation.safeguard}: {wrong or 'caught'} ({mutation.test})", flush=True)
+    print(f"{len(chosen) - failures} of {len(chosen)} mutations caught")
+    return int(failures > 0)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

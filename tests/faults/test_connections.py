@@ -1,0 +1,127 @@
+"""Clients that leave, stand still or are sent away: F8, F19 and F20."""
+
+import asyncio
+import random
+import signal
+import socket
+import struct
+from contextlib import AsyncExitStack
+from pathlib import Path
+
+from aftermath import GRACE
+from check import exceptions
+
+from kept import eventually
+from raw import END, MULTIPART, connected, head_of_part
+from sockets import ready
+from stacks import scaled_only
+
+SIZE = 2_000_000
+BODY = head_of_part("file", "a.bin") + b"x" * SIZE + END
+HEADERS = {"Content-Type": MULTIPART, "Content-Length": str(len(BODY))}
+PROMPT = {"upload_lease": "1s", "sweep_interval": "0.2s", "delete_grace": GRACE}
+
+
+def descriptors(server):
+    return len(list(Path(f"/proc/{server.pid}/fd").iterdir()))
+
+
+async def disconnect(server, at, *, rudely):
+    """Begin an upload, and leave after so many bytes: with a FIN, or with a RST."""
+    async with connected(server) as raw:
+        await raw.request("POST", "/files/upload", HEADERS, BODY[:at])
+        if rudely:
+            linger = struct.pack("ii", 1, 0)
+            raw.writer.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, linger)
+            raw.writer.transport.abort()
+
+
+async def test_clients_that_leave_at_any_byte(start, count, report):
+    """Nothing of their uploads is left, and nothing that the server held for them."""
+    # Few connections to the database, because those that were made stay; those to the store end when nobody needs them.
+    server, where, times = await start(**PROMPT, database_connections=3), random.Random(8), count(50, 200)
+    for _ in range(4):
+        await disconnect(server, SIZE, rudely=False)
+    await eventually(lambda: server.kept.is_empty() and server.kept.count("garbage") == 0)
+    before = descriptors(server)
+    for _ in range(times // 10):
+        batch = [(where.randrange(len(BODY)), rudely) for rudely in [True, False] * 5]
+        await asyncio.gather(*(disconnect(server, at, rudely=rudely) for at, rudely in batch))
+    await eventually(lambda: server.kept.is_empty() and server.kept.count("garbage") == 0)
+    assert not server.kept.store.unfinished()
+    await eventually(lambda: descriptors(server) <= before + 5, "the descriptors are given back")
+    assert not exceptions(server)
+    report(f"F8: {times} clients left in mid-upload, nothing kept")
+
+
+async def falls_asleep(server):
+    """Stop a server, but not inside a transaction: the database ends that one, with its locks, after a minute only."""
+    within = "SELECT FROM pg_stat_activity WHERE datname = current_database() AND state LIKE 'idle in transaction%'"
+    while True:
+        server.process.send_signal(signal.SIGSTOP)
+        for _ in range(5):  # another server's transactions pass
+            await asyncio.sleep(0.05)
+            if not server.kept.query(within):
+                return
+        server.process.send_signal(signal.SIGCONT)
+
+
+async def reclaimed_in_sleep(server, other):
+    """Begin an upload at a server that then stands still until the other one took the upload; gives the answer."""
+    async with connected(server) as raw:
+        await raw.request("POST", "/files/upload", HEADERS, BODY[: SIZE // 2])
+        await eventually(lambda: server.kept.count("uploads") == 1)
+        await falls_asleep(server)
+        await eventually(lambda: other.kept.count("uploads") == 0)
+        server.process.send_signal(signal.SIGCONT)
+        await raw.send(BODY[SIZE // 2 :])
+        return await raw.answer()
+
+
+@scaled_only
+async def test_a_server_that_sleeps_past_its_lease(start, count, report):
+    """Another one takes the upload meanwhile; the first one says so, and publishes nothing."""
+    server, other = [await start(**PROMPT) for _ in range(2)]
+    for _ in range(count(3, 50)):
+        answer = await reclaimed_in_sleep(server, other)
+        assert (answer.status, answer.json()["code"]) == (409, "LEASE_LOST")
+    await eventually(other.kept.is_empty)
+    report(f"F19: {count(3, 50)} uploads reclaimed in their server's sleep, none published")
+
+
+@scaled_only
+async def test_a_server_that_sleeps_at_the_door_of_the_transaction(start, report):
+    """The bytes are durable when it falls asleep; the fence in the transaction keeps it from publishing them."""
+    other = await start(**PROMPT)
+    server = await start(**PROMPT, failpoint="U3.durable:stop")
+    async with connected(server) as raw:
+        await raw.request("POST", "/files/upload", HEADERS, BODY)
+        await eventually(lambda: server.kept.count("uploads") == 1)
+        await eventually(lambda: other.kept.count("uploads") == 0)
+        server.process.send_signal(signal.SIGCONT)
+        answer = await raw.answer()
+    assert (answer.status, answer.json()["code"]) == (409, "LEASE_LOST")
+    await eventually(other.kept.is_empty)
+    report("F19: asleep with durable bytes, nothing published")
+
+
+async def test_a_stop_under_load(start, count, report):
+    """Uploads that run are finished, subscribers are sent away in a way that lets them come back, the exit is clean."""
+    server, uploads, subscribers = await start(), count(10, 50), count(20, 500)
+    async with AsyncExitStack() as exits:
+        sockets = [await exits.enter_async_context(ready(server)) for _ in range(subscribers)]
+        running = [await exits.enter_async_context(connected(server)) for _ in range(uploads)]
+        for raw in running:
+            await raw.request("POST", "/files/upload", HEADERS, BODY[: SIZE // 2])
+        await eventually(lambda: server.kept.count("uploads") == uploads)
+        server.terminate()
+        codes = await asyncio.gather(*(subscriber.closed() for subscriber in sockets))
+        for raw in running:
+            await raw.send(BODY[SIZE // 2 :])
+        answers = await asyncio.gather(*(raw.answer() for raw in running))
+        assert [answer.status for answer in answers] == [200] * uploads
+    assert set(codes) <= {1001, 1012}
+    assert await server.wait() == 0
+    assert (server.kept.count("files"), server.kept.count("blobs")) == (uploads, 1)
+    assert not exceptions(server)
+    report(f"F20: stopped in {uploads} uploads and {subscribers} subscriptions, all uploads finished")
