@@ -161,10 +161,9 @@ async def test_listening_beyond_the_machine_wants_permission(run, tmp_path, host
     assert not (tmp_path / "data").exists()
 
 
-@pytest.mark.parametrize("host", ["0.0.0.0", "::"])
-async def test_with_permission_it_listens_beyond_the_machine(serve, host):
+async def test_with_permission_it_listens_beyond_the_machine(serve):
     """And answers to any of its addresses."""
-    server = await serve(host=host, open="true")
+    server = await serve(host="0.0.0.0", open="true")
     async with httpx.AsyncClient() as client:
         assert (await client.get(f"http://127.0.0.1:{server.port}/healthz")).status_code == 200
 
