@@ -17,7 +17,7 @@ FRONTEND := node_modules/.installed
 STATIC := backend/satchel/static/.built
 
 help: ## Print this list
-	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1	\2/p' Makefile | expand -t 16
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1	\2/p' Makefile | expand -t 16
 
 run: $(BACKEND) $(STATIC) ## Serve the file manager and the API on http://127.0.0.1:8000
 	@exec $(BIN)/satchel serve
@@ -43,6 +43,12 @@ check: $(BACKEND) $(FRONTEND) ## Lint, formatting and types, of both sides and o
 bench: $(BACKEND) ## Measure memory, speed and listings against the budgets
 	@$(BIN)/python tests/bench/run.py
 
+bench-ui: $(BACKEND) $(STATIC) ## Measure the file manager with 100,000 files in a real browser (BENCH=--quick is short)
+	@$(BIN)/python tests/bench/ui.py $(BENCH)
+
+screenshots: $(BACKEND) $(STATIC) ## Draw the README's pictures, and every state of the page into tests/.artifacts/screenshots
+	@SATCHEL_SCREENSHOTS=1 $(BIN)/python -m pytest -q tests/e2e/test_pictures.py
+
 setup: $(BACKEND) $(FRONTEND) ## Install what the other targets need
 	@echo "Everything is set up: \`make run\` serves it, \`make test\` tests it."
 
@@ -57,7 +63,7 @@ clean: ## Remove all that was installed and built; your files in data/ stay
 	@rm -rf .venv node_modules dist backend/satchel/static tests/.artifacts .mypy_cache .ruff_cache .pytest_cache .hypothesis
 	@find backend tests -name __pycache__ -prune -exec rm -rf {} +
 
-.PHONY: help run dev test check bench setup lock clean
+.PHONY: help run dev test check bench bench-ui screenshots setup lock clean
 
 $(VENV):
 	@for python in $(PYTHON); do \

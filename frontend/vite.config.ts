@@ -79,6 +79,8 @@ export default defineConfig(({ mode }) => ({
     modulePreload: { polyfill: false },
     reportCompressedSize: false,
   },
+  // A worker of one file could not load its grammars one by one.
+  worker: { format: "es" },
   server: {
     proxy: {
       "/graphql": { ...backend, ws: true },

@@ -1,12 +1,19 @@
 /** The composition root: every store of the page, wired together. Components take them from here. */
 import { deleteWhileLeaving, mutate, query } from "./api/client";
-import { DeleteFiles, type FileEvent, FilePage, OneFile, type StoredFile, Totals } from "./api/documents";
-import { uploadFile } from "./api/upload";
+import { DeleteFiles, type FileEvent, FilePage, OneFile, RenameFile, type StoredFile, Totals } from "./api/documents";
+import { isReachable, uploadFile } from "./api/upload";
+import { Cursor } from "./files/cursor.svelte";
 import { Deletions } from "./files/deletions";
+import { downloadAll } from "./files/downloads";
 import { FileList } from "./files/list.svelte";
 import { LiveEvents } from "./files/live.svelte";
-import { OpenFile } from "./preview/open.svelte";
+import { FileMenu } from "./files/menu.svelte";
+import { Renaming } from "./files/renaming.svelte";
+import { Selection } from "./files/selection.svelte";
+import { KeyTable } from "./keys/shown.svelte";
+import { addressOf, OpenFile } from "./preview/open.svelte";
 import { copy } from "./ui/clipboard";
+import { Foot } from "./ui/foot.svelte";
 import { ThemeChoice } from "./ui/theme.svelte";
 import { Toasts } from "./ui/toasts.svelte";
 import type { Dropped } from "./uploads/dropped";
@@ -15,22 +22,35 @@ import { words } from "./words";
 
 export const theme = new ThemeChoice();
 export const toasts = new Toasts();
+export const foot = new Foot();
 export const live = new LiveEvents();
 
 export const list: FileList = new FileList({
   page: (wanted, signal) => query(FilePage, wanted, signal),
-  totals: (filter, signal) => query(Totals, { filter }, signal),
-  listed: (eventCursor) => live.resumeFrom(eventCursor),
+  totals: (filter, signal) => query(Totals, { filter, search: filter.search ?? null }, signal),
+  listed: (eventCursor) => {
+    selection.prune();
+    live.resumeFrom(eventCursor);
+  },
 });
+
+export const cursor = new Cursor(list);
+export const selection = new Selection(list);
+export const menu = new FileMenu();
+export const keys = new KeyTable();
 
 export const opened = new OpenFile({
   known: (id) => list.find(id),
+  rows: () => list.rows,
+  total: () => list.total,
   fetch: (id, signal) => query(OneFile, { id }, signal),
 });
 
-export const uploads = new UploadQueue(uploadFile, ({ file }) => {
+export const uploads = new UploadQueue({
+  send: uploadFile,
+  reachable: isReachable,
   // The event says the same; this row does not wait for it.
-  changed([{ kind: "UPLOADED", fileId: file.id, file }]);
+  stored: ({ file }) => changed([{ kind: "UPLOADED", fileId: file.id, file }]),
 });
 
 export const deletions = new Deletions(list, toasts, {
@@ -38,9 +58,16 @@ export const deletions = new Deletions(list, toasts, {
   sendWhileLeaving: deleteWhileLeaving,
 });
 
+export const renaming = new Renaming(toasts, {
+  send: (id, filename) => mutate(RenameFile, { id, filename }),
+  renamed: (file) => changed([{ kind: "RENAMED", fileId: file.id, file }]),
+});
+
 function changed(events: readonly Pick<FileEvent, "kind" | "fileId" | "file">[]): void {
   list.apply(events);
+  selection.apply(events);
   opened.apply(events);
+  renaming.apply(events);
 }
 
 /** Loads the list and follows what happens to it, until the returned function is called. */
@@ -48,6 +75,8 @@ export function start(): () => void {
   const unlisten = live.listen({
     changed,
     expired: () => {
+      // Which of them were deleted in between nobody tells.
+      selection.clear();
       void list.reload();
       opened.reload();
     },
@@ -55,19 +84,42 @@ export function start(): () => void {
   const unfollow = opened.follow();
   const leave = () => deletions.leave();
   addEventListener("pagehide", leave);
+  const wake = () => uploads.wake();
+  addEventListener("online", wake);
+  const unwatch = $effect.root(() => {
+    $effect(() => {
+      if (live.state === "live") wake();
+    });
+  });
   void list.reload();
   return () => {
     unlisten();
     unfollow();
+    unwatch();
     removeEventListener("pagehide", leave);
+    removeEventListener("online", wake);
     list.close();
   };
 }
 
-/** Deletes a file, with a way back; a preview of it has nothing left to show. */
-export function remove(file: StoredFile): void {
-  if (opened.id === file.id) opened.close();
-  deletions.delete(file);
+/** Deletes files, with a way back; a preview of one has nothing left to show. */
+export function remove(...files: readonly StoredFile[]): void {
+  if (files.some(({ id }) => id === opened.id)) opened.close();
+  const ids = new Set(files.map(({ id }) => id));
+  cursor.leave(ids);
+  selection.drop(ids);
+  deletions.delete(files);
+}
+
+/** Saves files. Nobody tells the page when the browser blocks all but the first, so that is said beforehand. */
+export async function download(...files: readonly StoredFile[]): Promise<void> {
+  if (files.length > 1) toasts.show({ text: words.downloading(files.length) });
+  await downloadAll(files);
+}
+
+export async function copyLinks(...files: readonly StoredFile[]): Promise<void> {
+  const links = files.map(({ id }) => location.origin + addressOf(id));
+  await copyText(links.join("\n"), words.linksCopied(files.length));
 }
 
 /** Queues what was dropped, pasted or chosen, and says what could not be. */
@@ -81,6 +133,6 @@ export async function add(dropped: Promise<Dropped>): Promise<void> {
   if (emptyFolders.length > 0) toasts.show({ text: words.emptyFolder(emptyFolders) });
 }
 
-export async function copyText(text: string): Promise<void> {
-  toasts.show((await copy(text)) ? { text: words.copied } : { tone: "bad", text: words.notCopied });
+export async function copyText(text: string, done = words.copied): Promise<void> {
+  toasts.show((await copy(text)) ? { text: done } : { tone: "bad", text: words.notCopied });
 }

@@ -21,6 +21,7 @@ from postgres import Postgres
 from satchel.metadata import FileFilter, FileKind, FileOrder, Metadata, Publication
 from satchel.metadata.clock import to_microseconds
 from satchel.metadata.listing import cursor as cursor_of
+from satchel.metadata.migrations import upgrade
 from satchel.metadata.names import fold, natural_key
 
 PAGE = 50
@@ -275,9 +276,13 @@ async def _measure(
 ) -> list[Result]:
     fill = {SQLITE: _fill_sqlite, POSTGRESQL: _fill_postgresql}[database]
     metadata = Metadata(url)
-    await metadata.open()
     try:
+        # As before there were blocks, which are then made of the files by the migration.
+        await metadata._database.writer.run(lambda c: c.run_sync(upgrade, "0002"))
         await fill(url, rows)
+        await metadata.open()
+        if database == POSTGRESQL:
+            await _vacuum(url)
         say(f"  {database}: {len(rows):,} files are in")
         told = {"database": database, "files": len(rows)}
         results = [{**told, **result} for result in await _time_pages(metadata, cases, repeats)]
@@ -377,6 +382,11 @@ def _blob_values(rows: Sequence[Row]) -> list[tuple[int, str, int, str]]:
     return [(blob + 1, _sha256(blob), size, f"o/{blob}") for blob, size in sizes.items()]
 
 
+async def fill_database(path: Path, count: int) -> None:
+    """Put files into a SQLite database that has its tables and no server."""
+    await _fill_sqlite(f"sqlite:///{path}", list(_rows(count)))
+
+
 async def _fill_sqlite(url: str, rows: Sequence[Row]) -> None:
     with closing(sqlite3.connect(url.removeprefix("sqlite:///"), isolation_level=None)) as connection:
         connection.execute("PRAGMA synchronous = OFF")
@@ -411,7 +421,14 @@ async def _fill_postgresql(url: str, rows: Sequence[Row]) -> None:
         await connection.execute("SELECT setval('blobs_id_seq', (SELECT max(id) FROM blobs))")
         for index in made:
             await connection.execute(index["sql"])
-        # What autovacuum does within minutes.
+    finally:
+        await connection.close()
+
+
+async def _vacuum(url: str) -> None:
+    """What autovacuum does within minutes."""
+    connection = await asyncpg.connect(url)
+    try:
         await connection.execute("VACUUM ANALYZE")
     finally:
         await connection.close()

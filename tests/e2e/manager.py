@@ -34,6 +34,13 @@ DROP = """(files) => {
   }
 }"""
 
+COPY_PICTURE = """async () => {
+  const canvas = Object.assign(document.createElement("canvas"), { width: 40, height: 30 });
+  canvas.getContext("2d").fillRect(5, 5, 20, 10);
+  const picture = await new Promise((resolve) => canvas.toBlob(resolve, "image/png"));
+  await navigator.clipboard.write([new ClipboardItem({ "image/png": picture })]);
+}"""
+
 
 class FileManager:
     """One window on one server."""
@@ -49,6 +56,8 @@ class FileManager:
         self.tray = page.get_by_role("region", name="Uploads")
         self.preview = page.get_by_label("Preview", exact=True)
         self.toasts = page.locator(".toast")
+        self.selection = page.get_by_role("group", name="Selection")
+        self.name_field = page.get_by_role("textbox", name=re.compile("^New name of"))
 
     async def open(self, address: str = "/") -> "FileManager":
         """Load the page and wait until it is live."""
@@ -76,10 +85,22 @@ class FileManager:
         await expect(self.preview.get_by_title(filename, exact=True).first).to_be_visible()
         return self.preview
 
-    async def delete(self, filename: str) -> None:
-        """Press the row's own button."""
+    async def open_menu(self, filename: str) -> Locator:
+        """Press the row's own button, and give the menu."""
         await self.row(filename).hover()
-        await self.row(filename).get_by_role("button", name=f"Delete {filename}", exact=True).click()
+        await self.row(filename).get_by_role("button", name=f"More actions: {filename}", exact=True).click()
+        menu = self.page.get_by_role("menu")
+        await expect(menu).to_be_visible()
+        return menu
+
+    async def choose_action(self, filename: str, action: str) -> None:
+        """Open the row's menu and choose from it."""
+        menu = await self.open_menu(filename)
+        await menu.get_by_role("menuitem", name=action, exact=True).click()
+
+    async def delete(self, filename: str) -> None:
+        """Choose it from the row's menu."""
+        await self.choose_action(filename, "Delete")
 
     async def download(self, filename: str) -> Download:
         """Press the row's own button, and give what the browser saves."""
@@ -87,6 +108,15 @@ class FileManager:
         async with self.page.expect_download() as download:
             await self.row(filename).get_by_role("link", name=f"Download {filename}", exact=True).click()
         return await download.value
+
+    def box(self, filename: str) -> Locator:
+        """The check box of a row."""
+        return self.row(filename).get_by_role("checkbox")
+
+    async def selects(self, *filenames: str) -> None:
+        """Wait until exactly these of the rows that are drawn are selected, in the order of the list."""
+        selected = self.grid.locator(f"{ROW}[aria-selected=true] .name b")
+        await expect(selected).to_have_text([re.compile(re.escape(name)) for name in filenames])
 
     def header(self, column: str) -> Locator:
         """The button in a column's header cell."""
@@ -109,6 +139,26 @@ class FileManager:
             ROW,
         )
 
+    # --- the preview
+
+    def step(self, direction: str) -> Locator:
+        """The button to the "Previous" or the "Next" file."""
+        return self.preview.get_by_role("button", name=f"{direction} file")
+
+    async def opened(self, filename: str) -> None:
+        """Wait until the preview shows this file."""
+        await expect(self.preview.get_by_role("heading", level=2)).to_have_text(filename)
+
+    async def touch(self, *paths: list[tuple[float, float]]) -> None:
+        """Put down a finger for each path, move them along together, and lift them."""
+        cdp = await self.page.context.new_cdp_session(self.page)
+        for nth, points in enumerate(zip(*paths, strict=True)):
+            fingers = [{"x": x, "y": y, "id": finger} for finger, (x, y) in enumerate(points)]
+            kind = "touchMove" if nth else "touchStart"
+            await cdp.send("Input.dispatchTouchEvent", {"type": kind, "touchPoints": fingers})
+        await cdp.send("Input.dispatchTouchEvent", {"type": "touchEnd", "touchPoints": []})
+        await cdp.detach()
+
     # --- uploads
 
     def upload(self, path: str) -> Locator:
@@ -120,6 +170,19 @@ class FileManager:
         async with self.page.expect_file_chooser() as chooser:
             await self.page.get_by_role("button", name="Upload", exact=True).click()
         await (await chooser.value).set_files(files)
+
+    async def choose_folder(self, folder: Path) -> None:
+        """Choose a folder in the menu beside the Upload button."""
+        await self.page.get_by_role("button", name="More ways to upload").click()
+        async with self.page.expect_file_chooser() as chooser:
+            await self.page.get_by_role("menuitem", name="A folder…").click()
+        await (await chooser.value).set_files(folder)
+
+    async def paste_picture(self) -> None:
+        """Copy a picture as a screenshot is copied, and paste it into the page."""
+        await self.page.context.grant_permissions(["clipboard-read", "clipboard-write"])
+        await self.page.evaluate(COPY_PICTURE)
+        await self.page.keyboard.press("ControlOrMeta+V")
 
     async def drag(self, *paths: Path) -> None:
         """Drag files and folders from the desktop over the page, and hold them there."""
@@ -139,14 +202,14 @@ class FileManager:
         """Drop files that a page made, as from another window; `notes="…"` is notes.txt."""
         await self.page.evaluate(DROP, [{"name": f"{name}.txt", "text": text} for name, text in texts.items()])
 
-    async def limit_uploads(self, bytes_per_second: int) -> None:
-        """Make the way to the server as narrow as this; -1 lifts the limit."""
+    async def limit_uploads(self, bytes_per_second: int, *, offline: bool = False) -> None:
+        """Make the way to the server as narrow as this; -1 lifts the limit. Offline, there is no way."""
         if not hasattr(self, "_network"):
             self._network = await self.page.context.new_cdp_session(self.page)
             await self._network.send("Network.enable")
         await self._network.send(
             "Network.emulateNetworkConditions",
-            {"offline": False, "latency": 0, "downloadThroughput": -1, "uploadThroughput": bytes_per_second},
+            {"offline": offline, "latency": 0, "downloadThroughput": -1, "uploadThroughput": bytes_per_second},
         )
 
     async def record_progress(self) -> None:
@@ -156,6 +219,12 @@ class FileManager:
     async def progress(self, label: str) -> list[int]:
         """The percentages that a bar has shown, in their order."""
         return await self.page.evaluate("(label) => window.progress[label] ?? []", label)
+
+
+def way(start: tuple[float, float], end: tuple[float, float], steps: int = 8) -> list[tuple[float, float]]:
+    """The points that a finger goes through, in a straight line."""
+    (x1, y1), (x2, y2) = start, end
+    return [(x1 + (x2 - x1) * nth / steps, y1 + (y2 - y1) * nth / steps) for nth in range(steps + 1)]
 
 
 def file(name: str, content: bytes, content_type: str = "application/octet-stream") -> dict:

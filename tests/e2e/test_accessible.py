@@ -6,6 +6,7 @@ import pytest
 from library import noise, png, store
 from manager import FileManager, file
 from playwright.async_api import expect
+from states import THEMES, each_look, states
 
 AXE = Path(__file__).parents[2] / "node_modules" / "axe-core" / "axe.min.js"
 
@@ -15,66 +16,24 @@ STILL = {"reduced_motion": "reduce"}
 
 async def violations(page):
     """What axe-core finds: each rule with the elements that break it."""
-    await page.evaluate(AXE.read_text())
+    if not await page.evaluate("'axe' in window"):
+        await page.evaluate(AXE.read_text())
     found = (await page.evaluate("axe.run()"))["violations"]
     return {rule["id"]: [(node["target"], node["failureSummary"]) for node in rule["nodes"]] for rule in found}
 
 
-@pytest.fixture(params=["light", "dark"])
-async def themed(profile, request, server):
-    """The file manager in one of its themes."""
-    context = await profile(color_scheme=request.param, **STILL)
-    return await FileManager(await context.new_page(), server).open()
-
-
-async def test_the_list_and_its_states(themed, server):
-    """Empty, listing, searched in vain, previewing, deleting."""
-    page = themed.page
-    await expect(page.get_by_role("heading", name="Nothing in the satchel yet")).to_be_visible()
-    assert await violations(page) == {}
-
-    await store(server, "sea.png", png(300, 200))
-    await store(server, "log.txt", b"07:00 calm\n" * 200)
-    await store(server, "copy of log.txt", b"07:00 calm\n" * 200)
-    await store(server, "sails.bin", noise(4000))
-    await expect(themed.rows).to_have_count(4)
-    assert await violations(page) == {}
-
-    await themed.search.fill("nothing like it")
-    await expect(page.get_by_role("heading", name="Nothing found")).to_be_visible()
-    assert await violations(page) == {}
-    await themed.search.fill("")
-
-    await themed.show("sea.png")
-    await expect(themed.preview.locator("img")).to_have_js_property("naturalWidth", 300)
-    assert await violations(page) == {}
-    await themed.show("log.txt")
-    await expect(themed.preview.locator("pre")).to_contain_text("calm")
-    assert await violations(page) == {}
-    await themed.show("sails.bin")
-    await expect(themed.preview.get_by_role("link", name="Download").last).to_be_visible()
-    assert await violations(page) == {}
-
-    await themed.delete("copy of log.txt")
-    await expect(themed.toasts).to_be_visible()
-    assert await violations(page) == {}
-
-
-async def test_the_tray_and_a_lost_connection(themed, server):
-    """Uploads that run, failed and are done, then a server that is gone."""
-    page = themed.page
-    await themed.limit_uploads(60_000)
-    await themed.choose(file("done.txt", b"done"), file("...", b"no name"), file("running.bin", noise(4_000_000)))
-    await expect(themed.upload("done.txt")).to_contain_text("Uploaded")
-    await expect(themed.upload("...")).to_contain_text("Failed")
-    await expect(themed.upload("running.bin").get_by_role("progressbar")).to_be_visible()
-    assert await violations(page) == {}
-
-    await server.kill()
-    await expect(themed.state).to_have_text("Reconnecting…")
-    await expect(page.get_by_text("The connection is lost.")).to_be_visible()
-    await expect(themed.upload("running.bin")).to_contain_text("Failed")
-    assert await violations(page) == {}
+@pytest.mark.timeout(600)  # some thirty looks, each read by axe-core
+@pytest.mark.parametrize("theme", THEMES)
+async def test_every_state(profile, server, theme):
+    """Each state of the page, in each language and theme."""
+    context = await profile(**STILL)
+    manager = await FileManager(await context.new_page(), server).open()
+    found = {}
+    async for state in states(manager, server):
+        async for language, _ in each_look(manager, [theme]):
+            if broken := await violations(manager.page):
+                found[state, language] = broken
+    assert found == {}
 
 
 @pytest.mark.parametrize("theme", ["light", "dark"])

@@ -1,6 +1,7 @@
-"""The pictures in the README: the page at work, on a library as somebody might have it.
+"""The pictures in the README: the page at work, on a library as somebody might have it; and pictures of every state.
 
-SATCHEL_SCREENSHOTS=1 draws them anew; otherwise the same page is only looked at.
+`make screenshots` (SATCHEL_SCREENSHOTS=1) draws the first anew, and the second into tests/.artifacts/screenshots, to be
+looked at. Otherwise the first page is only looked at, and the second is the business of test_accessible.py.
 """
 
 import base64
@@ -16,8 +17,17 @@ import pytest
 from library import archive, noise, pdf, store_all
 from manager import FileManager
 from playwright.async_api import expect
+from states import each_look, states
 
 PICTURES = Path(__file__).parents[2] / "frontend" / "screenshots"
+STATES = Path(__file__).parents[1] / ".artifacts" / "screenshots"
+DRAWN = os.environ.get("SATCHEL_SCREENSHOTS") == "1"
+
+WIDTHS = {
+    1280: {"viewport": {"width": 1280, "height": 800}},
+    900: {"viewport": {"width": 900, "height": 800}},
+    390: {"viewport": {"width": 390, "height": 844}, "has_touch": True, "is_mobile": True},
+}
 
 MINUTE, HOUR, DAY = 60, 3600, 86400
 
@@ -164,12 +174,25 @@ async def test_the_page_looks_as_the_readme_shows_it(profile, stocked, photo, tm
     bar = manager.upload(film.name).get_by_role("progressbar")
     await expect(bar).to_have_attribute("aria-valuenow", re.compile(r"^[3-9]\d$"))
 
-    drawn = os.environ.get("SATCHEL_SCREENSHOTS") == "1"
     for theme in ("light", "dark"):
         await page.emulate_media(color_scheme=theme)
         await page.get_by_role("button", name=f"Use the {'dark' if theme == 'light' else 'light'} theme").wait_for()
         await expect(bar).to_be_visible()
         await expect(manager.state).to_have_text("Live")
-        if drawn:
+        if DRAWN:
             PICTURES.mkdir(exist_ok=True)
             await page.screenshot(path=PICTURES / f"{theme}.png", animations="disabled")
+
+
+@pytest.mark.skipif(not DRAWN, reason="only `make screenshots` draws")
+@pytest.mark.parametrize("width", WIDTHS)
+@pytest.mark.timeout(600)
+async def test_every_state_is_drawn(profile, server, width):
+    """Each state in both languages and both themes, and nothing of it wider than the window."""
+    STATES.mkdir(parents=True, exist_ok=True)
+    context = await profile(reduced_motion="reduce", **WIDTHS[width])
+    manager = await FileManager(await context.new_page(), server).open()
+    async for state in states(manager, server):
+        async for language, theme in each_look(manager):
+            await manager.page.screenshot(path=STATES / f"{state}-{width}-{language}-{theme}.png")
+            assert await manager.page.evaluate("document.scrollingElement.scrollWidth <= innerWidth"), (state, language)

@@ -90,14 +90,6 @@ async def test_text_of_any_script_is_shown_as_text(viewer, encoding):
     assert await text.locator("b, script").count() == 0
 
 
-async def test_long_text_is_cut(viewer):
-    """Of a large file the first megabyte is shown, and the page says that there is more."""
-    await store(viewer.server, "long.log", b"a line of the log\n" * 100_000)
-    preview = await viewer.show("long.log")
-    await expect(preview.locator("pre")).to_contain_text("a line of the log")
-    await expect(preview.get_by_text("The first 1.0 MB is shown.")).to_be_visible()
-
-
 async def test_lines_wrap_until_asked_not_to(viewer):
     """Long lines can be read in either way."""
     await store(viewer.server, "wide.csv", b"column," * 400)
@@ -125,27 +117,6 @@ async def test_anything_else_is_a_tile_and_a_download(viewer, name, content):
         await preview.get_by_role("link", name="Download").last.click()
     assert (await download.value).suggested_filename == name
     assert await saved_hash(await download.value) == hashlib.sha256(content).hexdigest()
-
-
-async def test_arrows_step_through_the_list(viewer):
-    """With the focus in the preview, the right arrow opens the next file of the list and the left one goes back."""
-    for name in ("step 1.txt", "step 2.txt"):
-        await store(viewer.server, name, name.encode())
-    preview = await viewer.show("step 2.txt")
-    await preview.get_by_role("button", name="Close").focus()
-    await viewer.page.keyboard.press("ArrowRight")
-    await expect(preview.locator("pre")).to_have_text("step 1.txt")
-    await viewer.page.keyboard.press("ArrowLeft")
-    await expect(preview.locator("pre")).to_have_text("step 2.txt")
-
-
-async def test_files_that_share_bytes_are_counted(viewer):
-    """The preview says how many files hold the same bytes, and learns of one more at once."""
-    await store(viewer.server, "share 1.txt", b"the same in both")
-    preview = await viewer.show("share 1.txt")
-    await expect(preview).to_contain_text("No other file shares these bytes")
-    await store(viewer.server, "share 2.txt", b"the same in both")
-    await expect(preview).to_contain_text("2 files share these bytes")
 
 
 # --- hostile files ----------------------------------------------------------------------------------------------------
@@ -178,7 +149,7 @@ async def test_a_name_is_only_ever_text(manager, server):
         await expect(preview.locator("img")).to_have_js_property("naturalWidth", 64)
         await expect(preview.locator("img")).to_have_attribute("alt", name)
         await expect(page).to_have_title(f"{name} · Satchel")
-    await manager.tray.get_by_role("button", name="Clear finished").click()
+    await manager.tray.get_by_role("button", name="Close the uploads").click()
     for name in names:
         await manager.delete(name)
         await expect(manager.toasts).to_contain_text(name)

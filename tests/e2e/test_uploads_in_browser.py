@@ -1,16 +1,18 @@
 """Uploads that are long, are stopped, fail, and are tried again."""
 
 import hashlib
+import re
 
 import pytest
-from library import noise, stored
+from library import noise, store_all, stored
 from manager import file, file_hash, saved_hash
 from playwright.async_api import expect
 
 from kept import eventually
 
 MEGABYTE = 1024 * 1024
-UNREACHABLE = "The server cannot be reached. Check the connection, then try again."
+PAUSED = "Waiting for the connection"
+UNAVAILABLE = {"errors": [{"message": "The blob store does not answer", "extensions": {"code": "STORE_UNAVAILABLE"}}]}
 
 
 @pytest.fixture
@@ -76,22 +78,25 @@ async def test_a_cancelled_upload_can_be_sent_after_all(manager, server):
 
 
 async def test_an_upload_waits_for_a_server_that_is_down(manager, server):
-    """With no server there, the row says so in words; Try again sends the file once the server is back."""
+    """With no server there, uploads wait and the tray says so; once it is back they go on by themselves."""
     await server.stop()
-    await manager.choose(file("letter.txt", b"Dear harbour master"))
+    await manager.choose(file("letter.txt", b"Dear harbour master"), file("second.txt", b"Dear all"))
+    await expect(manager.tray.get_by_role("heading")).to_have_text(PAUSED)
+    await expect(manager.tray.get_by_role("status")).to_have_text(
+        f"{PAUSED}. They go on by themselves when it is back."
+    )
     letter = manager.upload("letter.txt")
-    await expect(letter).to_contain_text("Failed")
-    await expect(letter).to_contain_text(UNREACHABLE)
+    await expect(letter).to_contain_text("Waiting")
 
     await server.start()
-    await letter.get_by_role("button", name="Try again: letter.txt").click()
     await expect(letter).to_contain_text("Uploaded")
-    await manager.lists("letter.txt")
-    assert [entry["filename"] for entry in await stored(server)] == ["letter.txt"]
+    await expect(manager.tray.get_by_role("status")).to_have_text("2 uploads finished")
+    await expect(manager.rows).to_have_count(2)
+    assert {entry["filename"] for entry in await stored(server)} == {"letter.txt", "second.txt"}
 
 
 async def test_an_upload_survives_a_crash_of_the_server(manager, server):
-    """A server that dies half-way makes the row fail; Try again makes exactly one whole file of it."""
+    """A server that dies half-way makes the upload wait; once it is back, exactly one whole file comes of it."""
     content = noise(3 * MEGABYTE)
     await manager.limit_uploads(500_000)
     await manager.choose(file("log.bin", content))
@@ -99,18 +104,127 @@ async def test_an_upload_survives_a_crash_of_the_server(manager, server):
     await expect(log.get_by_role("progressbar")).not_to_have_attribute("aria-valuenow", "0")
     await eventually(server.kept.objects, "the first bytes reach the store")
     await server.kill()
-    await expect(log).to_contain_text("Failed")
-    await expect(log).to_contain_text(UNREACHABLE)
+    await expect(manager.tray.get_by_role("heading")).to_have_text(PAUSED)
 
-    await server.start()
     await manager.limit_uploads(-1)
-    await log.get_by_role("button", name="Try again: log.bin").click()
+    await server.start()
     await expect(log).to_contain_text("Uploaded")
     await expect(manager.state).to_have_text("Live")
     await manager.lists("log.bin")
     [entry] = await stored(server)
     assert entry["hash"] == hashlib.sha256(content).hexdigest()
     assert await saved_hash(await manager.download("log.bin")) == entry["hash"]
+
+
+async def test_an_upload_waits_for_the_network(manager, server):
+    """A browser that is cut off sends what was chosen meanwhile when the network is back."""
+    await manager.limit_uploads(-1, offline=True)
+    await manager.choose(file("log.txt", b"07:00 calm"))
+    await expect(manager.tray.get_by_role("heading")).to_have_text(PAUSED)
+    await manager.limit_uploads(-1)
+    await expect(manager.upload("log.txt")).to_contain_text("Uploaded")
+    assert [entry["filename"] for entry in await stored(server)] == ["log.txt"]
+
+
+async def test_a_refusal_that_passes_is_tried_again(manager, server):
+    """A store that is away for a moment delays an upload; one that stays away fails it, with its reason and code."""
+    refusals = 0
+
+    async def refuse(route):
+        nonlocal refusals
+        if route.request.headers.get("content-type", "").startswith("multipart/") and refusals > 0:
+            refusals -= 1
+            await route.fulfill(status=503, json=UNAVAILABLE)
+        else:
+            await route.continue_()
+
+    await manager.page.route("**/graphql", refuse)
+    refusals = 1
+    await manager.choose(file("late.txt", b"better late than never"))
+    await expect(manager.upload("late.txt")).to_contain_text("Trying again…")
+    await expect(manager.upload("late.txt")).to_contain_text("Uploaded")
+    assert [entry["filename"] for entry in await stored(server)] == ["late.txt"]
+
+    refusals = 4
+    await manager.choose(file("never.txt", b"too late"))
+    await expect(manager.upload("never.txt")).to_contain_text("Failed")
+    await expect(manager.upload("never.txt")).to_contain_text("(STORE_UNAVAILABLE)")
+    await manager.upload("never.txt").get_by_role("button", name="Try again: never.txt").click()
+    await expect(manager.upload("never.txt")).to_contain_text("Uploaded")
+
+
+async def test_a_folder_is_chosen_with_the_keyboard(manager, server, tmp_path):
+    """The menu beside the button opens, is walked through and closes as menus do; a folder arrives with its folders."""
+    press, page = manager.page.keyboard.press, manager.page
+    more = page.get_by_role("button", name="More ways to upload")
+    await more.focus()
+    await press("ArrowUp")
+    folder, files = page.get_by_role("menuitem", name="A folder…"), page.get_by_role("menuitem", name="Files…")
+    await expect(folder).to_be_focused()
+    await press("ArrowDown")
+    await expect(files).to_be_focused()
+    await press("End")
+    await expect(folder).to_be_focused()
+    await press("f")
+    await expect(files).to_be_focused()
+    await press("Escape")
+    await expect(page.get_by_role("menu")).to_be_hidden()
+    await expect(more).to_be_focused()
+    await press("Enter")
+    await expect(files).to_be_focused()
+    await press("Tab")
+    await expect(page.get_by_role("menu")).to_be_hidden()
+
+    trip = tmp_path / "Trip"
+    (trip / "Day 1").mkdir(parents=True)
+    for path in ("plan.txt", "Day 1/camp.txt"):
+        (trip / path).write_text(path)
+    await manager.choose_folder(trip)
+    for path in ("Trip/plan.txt", "Trip/Day 1/camp.txt"):
+        await expect(manager.upload(path)).to_contain_text("Uploaded")
+    assert {entry["filename"] for entry in await stored(server)} == {"plan.txt", "camp.txt"}
+
+
+async def test_a_screenshot_is_pasted(manager, server):
+    """A picture in the clipboard becomes a file that is named by the time; text that is pasted stays text."""
+    await manager.paste_picture()
+    await expect(manager.rows).to_have_count(1)
+    [entry] = await stored(server)
+    assert re.fullmatch(r"Pasted \d{4}-\d\d-\d\d \d\d\.\d\d\.\d\d\.png", entry["filename"])
+    assert entry["content_type"] == "image/png"
+    await manager.page.evaluate("navigator.clipboard.writeText('Pasted')")
+    await manager.search.focus()
+    await manager.page.keyboard.press("ControlOrMeta+V")
+    await expect(manager.search).to_have_value("Pasted")
+    assert len(await stored(server)) == 1
+
+
+async def test_the_tray_leaves_the_last_rows_free(manager, server):
+    """With the tray open the list can be scrolled and walked until its last row stands above it; it folds to a line."""
+    await store_all(server, {f"note {number}.txt": b"%d" % number for number in range(20)})
+    await expect(manager.grid).to_have_attribute("aria-rowcount", "21")
+    await manager.limit_uploads(20_000)
+    await manager.choose(*(file(f"long {number}.bin", noise(MEGABYTE, number)) for number in range(6)))
+    await expect(manager.tray).to_contain_text("left")
+    await manager.row_at(0).focus()
+    await manager.page.keyboard.press("End")
+    await expect(manager.row_at(19)).to_be_focused()
+
+    async def bottom_of_last():
+        box = await manager.row_at(19).bounding_box()
+        return box["y"] + box["height"]
+
+    assert await bottom_of_last() <= (await manager.tray.bounding_box())["y"]
+    await manager.grid.evaluate("(grid) => { grid.scrollTop = grid.scrollHeight }")
+    assert await bottom_of_last() <= (await manager.tray.bounding_box())["y"]
+    await manager.tray.get_by_role("button", name="Collapse the uploads").click()
+    assert (await manager.tray.bounding_box())["height"] < 50
+    await expect(manager.tray).to_contain_text("Uploading 1 of 6")
+    await manager.tray.get_by_role("button", name="Show the uploads").click()
+    await manager.tray.get_by_role("button", name="Cancel all").click()
+    await expect(manager.tray.get_by_role("status")).to_have_text("Uploads cancelled")
+    await manager.tray.get_by_role("button", name="Close the uploads").click()
+    await expect(manager.tray).to_be_hidden()
 
 
 @pytest.mark.settings(max_file_size="100KB")

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from sqlalchemy import event, make_url, update
 
 from satchel.errors import Code, SatchelError
-from satchel.metadata import FileFilter, FileKind, FileOrder, cursors, grams, listing
+from satchel.metadata import FileFilter, FileKind, FileOrder, blocks, cursors, grams, listing
 from satchel.metadata.clock import to_microseconds
 from satchel.metadata.names import fold, natural_key
 from satchel.metadata.tables import files
@@ -24,8 +24,12 @@ NONE = timedelta(0)
 every_order = pytest.mark.parametrize("order", FileOrder, ids=lambda order: order.name)
 
 # How a page is found: at once, because all files lie within a stretch; by gathering what a filter lets through; or by
-# walking on, because all filters let too many through.
-WAYS = {"stretch": {}, "gather": {"STRETCH": 0}, "walk": {"STRETCH": 0, "FEW": 0, "LONG_STRETCH": 3}}
+# walking on, because all filters let too many through. In few blocks a search is not gathered at all.
+WAYS = {
+    "stretch": {},
+    "gather": {"STRETCH": 0, "FEW_BLOCKS": 1},
+    "walk": {"STRETCH": 0, "FEW": 0, "LONG_STRETCH": 3},
+}
 every_way = pytest.mark.parametrize("way", WAYS, indirect=True)
 
 
@@ -481,7 +485,7 @@ def test_a_name_that_holds_a_term_has_its_grams(before, after, term):
     """The index may find too much, but misses nothing."""
     name = f"{before}{term}{after}\x01\x01"
     grams_of_name = {name[place : place + 3] for place in range(len(name) - 2)}
-    wanted = grams._grams(term)
+    wanted = grams.of_term(term)
     if len(term) < grams.SIZE:
         assert wanted == [term]
         assert any(gram.startswith(term) for gram in grams_of_name)
@@ -489,6 +493,8 @@ def test_a_name_that_holds_a_term_has_its_grams(before, after, term):
         assert set(wanted) <= grams_of_name
         assert 1 <= len(wanted) <= grams.MAX_GRAMS
         assert {len(gram) for gram in wanted} == {grams.SIZE}
+    # What the blocks are asked for is written down of every name.
+    assert set(grams.of_term(term, blocks.MAX_GRAMS, apart=1)) <= grams.of_name(name)
 
 
 @pytest.mark.parametrize("letters", ["ﷺ", "㌀㌄㌖㌠㌧㌫㌶㍇㌻㍍", "ﷺ㌀㍍", "é̂", "ẛ̣", "😀", "W", "1"], ids=ascii)

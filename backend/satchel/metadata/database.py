@@ -1,6 +1,8 @@
 """The metadata port: one class, with the same statements for every database, each method a transaction."""
 
+import random
 from collections.abc import Awaitable, Callable, Collection, Coroutine, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from datetime import timedelta
 from functools import wraps
@@ -11,9 +13,9 @@ from sqlalchemy import delete, func, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 from uuid_utils.compat import uuid7
 
-from satchel.errors import not_found
+from satchel.errors import SatchelError, not_found
 
-from . import cursors, eventlog, garbage, grams, listing, publishing
+from . import blocks, cursors, eventlog, garbage, grams, listing, publishing
 from .clock import now
 from .engine import open_database
 from .records import (
@@ -142,9 +144,11 @@ class Metadata:
         could not be asked again: never remove the objects then, leave them to the lease.
         """
         insert = self._database.insert
-        return await self._database.writer.run(
+        published = await self._database.writer.run(
             lambda c: publishing.publish(c, insert, publications, key_lifetime), took_place=self._published
         )
+        await self._split_grown({one.record.id for one in published})
+        return published
 
     @staticmethod
     async def _published(c: AsyncConnection, results: Sequence[Published]) -> bool:
@@ -195,7 +199,8 @@ class Metadata:
 
         Raises NOT_FOUND.
         """
-        row = (await c.execute(select_files(files.c.id == file_id).with_for_update(of=files))).first()
+        query = select_files(files.c.id == file_id).add_columns(blocks.shared_lock())
+        row = (await c.execute(query.with_for_update(of=files))).first()
         if row is None:
             raise not_found(file_id)
         record = to_record(row)
@@ -204,6 +209,7 @@ class Metadata:
             await grams.remove(c, [file_id])
             await c.execute(update(files).where(files.c.id == file_id).values(publishing.name_columns(filename)))
             await grams.add(c, [file_id])
+            await blocks.add(c, [record])
             await eventlog.announce(c, EventKind.RENAMED, [record])
         return record
 
@@ -245,9 +251,11 @@ class Metadata:
         After DATABASE_UNAVAILABLE the files may be here nevertheless, as with `publish`.
         """
         insert = self._database.insert
-        return await self._database.writer.run(
+        adopted = await self._database.writer.run(
             lambda c: publishing.adopt(c, insert, records, upload_ids), took_place=self._adopted
         )
+        await self._split_grown({record.id for record in adopted})
+        return adopted
 
     @staticmethod
     async def _adopted(c: AsyncConnection, records: Sequence[FileRecord]) -> bool:
@@ -342,6 +350,13 @@ class Metadata:
         if log_id != self._log_id:
             raise eventlog.expired()
         return Position(transaction, event_id)
+
+    async def _split_grown(self, file_ids: Collection[UUID]) -> None:
+        """Look now and then whether new files have made their blocks too long. The files are safe, whatever fails."""
+        for file_id in file_ids:
+            if random.random() < blocks.LOOK:  # noqa: S311 - no secret
+                with suppress(SatchelError):
+                    await self._database.writer.run(lambda c, file_id=file_id: blocks.split_grown(c, file_id))  # type: ignore[misc]
 
     @_writes
     async def _disown_foreign_log(self, c: AsyncConnection) -> None:

@@ -65,18 +65,29 @@ def may_hold(term: str, limit: int, dialect: str) -> ColumnElement[bool]:
     return func.files_grams(files.c.search_key).op("@@")(cast(_tsquery(term), TSQUERY))
 
 
+def of_name(name: str) -> set[str]:
+    """What is written down of a folded name where short terms are looked up too: all it holds of one to three letters.
+
+    A name that holds a term has all that `of_term` gives of the term.
+    """
+    return {name[place : place + size] for size in range(1, SIZE + 1) for place in range(len(name) - size + 1)}
+
+
+def of_term(term: str, most: int = MAX_GRAMS, apart: int = SIZE) -> list[str]:
+    """Some grams of a folded, non-empty term, from its first to its last, `apart` places or more from each other.
+
+    A term of fewer letters is all that is left of its gram.
+    """
+    last = max(0, len(term) - SIZE)
+    steps = min(most - 1, -(-last // apart))
+    places = {last * step // steps for step in range(steps + 1)} if steps else {0}
+    return [term[place : place + SIZE] for place in sorted(places)]
+
+
 def _fts_query(term: str) -> str:
-    return " AND ".join('"{}"'.format(gram.replace('"', '""')) for gram in _grams(term))
+    return " AND ".join('"{}"'.format(gram.replace('"', '""')) for gram in of_term(term))
 
 
 def _tsquery(term: str) -> str:
-    quoted = ("'{}'".format(gram.replace("\\", "\\\\").replace("'", "''")) for gram in _grams(term))
+    quoted = ("'{}'".format(gram.replace("\\", "\\\\").replace("'", "''")) for gram in of_term(term))
     return " & ".join(quoted) + (":*" if len(term) < SIZE else "")
-
-
-def _grams(term: str) -> list[str]:
-    """Some grams of the term, from its first to its last, as far apart as they can be."""
-    last = max(0, len(term) - SIZE)
-    steps = min(MAX_GRAMS - 1, -(-last // SIZE))
-    places = {last * step // steps for step in range(steps + 1)} if steps else {0}
-    return [term[place : place + SIZE] for place in sorted(places)]

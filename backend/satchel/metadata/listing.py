@@ -1,12 +1,15 @@
 """Pages of files: every order, every filter, at any depth, in the same time.
 
-There are two ways to a page. To walk: along the index of the order, past what does not match, until the page is full.
+There are three ways to a page. To walk: along the index of the order, past what does not match, until the page is full.
 That is fast where many files match. To gather: all that one filter lets through, from the filter's own index, to be
-sorted. That is fast where few do. Which way to go is found out by trying: walk a stretch first, which mostly fills the
-page. If it does not, few files match, or none around here; then count what each filter lets through, up to FEW of them.
-If one lets through no more than that, gather them; if not, walk on.
+sorted. That is fast where few do. And for a search, to walk only those blocks of the order whose names may hold the
+term: that is fast where many match, but not around here. Which way to go is found out by trying: walk a stretch first,
+which mostly fills the page. If it does not, count what each filter but the search lets through, up to FEW of them, and
+gather them if one lets through no more than that. If none does, walk a search's blocks, and gather its files where the
+first blocks turn out to hold hardly any; without a search, walk on.
 """
 
+import math
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -30,7 +33,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from . import cursors
+from . import blocks, cursors
 from .clock import from_microseconds, to_microseconds
 from .grams import may_hold
 from .names import fold
@@ -48,6 +51,10 @@ LONG_STRETCH = 80_000
 files, because it expects fewer to match."""
 ENOUGH = 0.25
 """The share of a page that a stretch must fill to be made longer at once, so that it may fill the whole page."""
+FEW_BLOCKS = 12
+"""Blocks that are searched first. Where each has a match, or more, those that follow most likely have, too."""
+MORE_BLOCKS = 64
+"""Blocks that are searched at a time after that: as many as fill a page, where each has a match."""
 FEW = 2_000
 """Files that are read and sorted at most: some milliseconds. With more of them in a million, 50 are found in a walk of
 25,000 entries, which takes as long."""
@@ -116,6 +123,12 @@ class _Query:
         self._filters = _filters(where)
         if where.sha256 is not None and self._key is files.c.size:
             self._filters.append(_equal(files.c.size, _of_blob(where.sha256, blobs.c.size)))
+        self._low, self._high = _places(where, self._key)
+        if self._descending:
+            self._high = self._high if self._after is None else self._after
+        else:
+            self._low = self._low if self._after is None else self._after
+        self._searches = [f for f in self._filters if f.term]
         group = next(
             (c for c in _GROUPS if self._key in _GROUPS[c] and any(f.column is c for f in self._filters)), None
         )
@@ -127,19 +140,18 @@ class _Query:
         if len(self._served) == len(self._filters):
             return await self._search(c)
         rows = await self._walk(c, STRETCH)
-        if self._limit > len(rows) >= self._limit * ENOUGH:
+        if not self._searches and self._limit > len(rows) >= self._limit * ENOUGH:
             rows = await self._walk(c, round(STRETCH / ENOUGH))
         if len(rows) == self._limit:
             return rows
-        ends, narrow = await self._look_around(c)
-        if ends:
+        edge, narrow = await self._look_around(c)
+        if edge is None:
             return rows
         if narrow and (found := await self._gather(c, narrow)) is not None:
             return found
-        rows = await self._walk(c, LONG_STRETCH)
-        if len(rows) == self._limit:
-            return rows
-        return await self._search(c)
+        if self._searches:
+            return await self._walk_blocks(c, self._searches[0], len(rows), edge)
+        return await self._walk_on(c)
 
     async def _walk(self, c: AsyncConnection, stretch: int) -> Sequence[Row[Any]]:
         """The matching files in so many entries of the order's index."""
@@ -149,18 +161,85 @@ class _Query:
         # SQLite gives the entries in their order, but does not know it: told to sort, it would first read them all.
         return await self._read(c, page.order_by(None) if c.dialect.name == "sqlite" else page)
 
-    async def _look_around(self, c: AsyncConnection) -> tuple[bool, "_Filter | None"]:
-        """Whether the index ends within the stretch; and the filter that lets the fewest files through.
+    async def _walk_on(self, c: AsyncConnection) -> Sequence[Row[Any]]:
+        """The matching files, where many match and few of them around here."""
+        rows = await self._walk(c, LONG_STRETCH)
+        return rows if len(rows) == self._limit else await self._search(c)
 
-        None where all let through more than FEW. A search comes last, and unseen: its files are counted when they are
-        gathered, because counting takes as long.
+    async def _look_around(self, c: AsyncConnection) -> tuple[Any, "_Filter | None"]:
+        """The key at which the stretch ends, None where the index does; and the filter that lets the fewest through.
+
+        None where all let through more than FEW. A search is not asked: its blocks tell as much in less time.
         """
-        beyond = self._entries([literal(1).label("one")]).offset(STRETCH).limit(1).scalar_subquery()
+        beyond = self._entries([self._key]).offset(STRETCH).limit(1).scalar_subquery()
         counted = [f for f in self._filters if not f.term]
-        entry, *numbers = (await c.execute(select(beyond, *(f.number(c.dialect.name) for f in counted)))).one()
-        if few := [(number, i) for i, number in enumerate(numbers) if number <= FEW]:
-            return entry is None, counted[min(few)[1]]
-        return entry is None, next((f for f in self._filters if f.term), None)
+        edge, *numbers = (await c.execute(select(beyond, *(f.number(c.dialect.name) for f in counted)))).one()
+        few = [(number, i) for i, number in enumerate(numbers) if number <= FEW]
+        return edge, counted[min(few)[1]] if few else None
+
+    async def _walk_blocks(self, c: AsyncConnection, search: "_Filter", seen: int, edge: Any) -> Sequence[Row[Any]]:
+        """The matching files in the blocks that may hold some; or gathered, where the term seems to be rare.
+
+        `seen` is how many there were in the stretch, which ended at the key `edge`.
+        """
+        if rare := await self._seems_rare(c, search.term):
+            held: Sequence[Row[Any]] = []
+        else:
+            held = await self._blocks_behind(c, search.term, None, FEW_BLOCKS)
+            walked = sum((block.key > edge) if self._descending else (block.key < edge) for block in held)
+            # Blocks have all parts of the term, but hardly the term itself.
+            rare = len(held) == FEW_BLOCKS and seen < walked - 2
+        found = [] if rare else await self._in_blocks(c, held, self._limit)
+        if rare or (len(held) == FEW_BLOCKS and len(found) < min(self._limit, FEW_BLOCKS)):
+            gathered = await self._gather(c, search)
+            if gathered is not None:
+                return gathered
+        if rare:
+            held = await self._blocks_behind(c, search.term, None, FEW_BLOCKS)
+            found = await self._in_blocks(c, held, self._limit)
+        number = FEW_BLOCKS
+        while len(found) < self._limit and len(held) == number:
+            number = MORE_BLOCKS
+            held = await self._blocks_behind(c, search.term, held[-1], number)
+            found += await self._in_blocks(c, held, self._limit - len(found))
+        return found
+
+    async def _seems_rare(self, c: AsyncConnection, term: str) -> bool:
+        """Whether no more than FEW files hold the term, if they are spread evenly over time."""
+        hits, asked, number = (await c.execute(blocks.sample(term))).one()
+        return bool(hits < asked * (1 - math.exp(-FEW / max(1, number))))
+
+    async def _blocks_behind(
+        self, c: AsyncConnection, term: str, behind: Row[Any] | None, number: int
+    ) -> Sequence[Row[Any]]:
+        """The next blocks that may hold the term, in the order; without one to come behind, from the cursor on."""
+        last = None if behind is None else _typed(self._key, behind.key, behind.id)
+        places = {"low": self._low, "high": self._high, "behind": last}
+        query = blocks.holding(self._key, term, **places, descending=self._descending, limit=number)
+        held: Sequence[Row[Any]] = (await c.execute(query)).all()
+        return held
+
+    async def _in_blocks(self, c: AsyncConnection, held: Sequence[Row[Any]], limit: int) -> list[Row[Any]]:
+        """The first matching files in some blocks."""
+        return list(await self._read(c, self._within(c.dialect.name, held).limit(limit))) if held else []
+
+    def _within(self, dialect: str, held: Sequence[Row[Any]]) -> Select[Any]:
+        """The matching files in some blocks, by id and place."""
+        ranges = blocks.ranges(self._key, [block.number for block in held], dialect)
+        # The cursor not as a bound: PostgreSQL would enter the index there, for each of the blocks.
+        behind = (func.coalesce(bound, false()) for bound in self._bounds(files.c))
+        conditions = *blocks.within(self._key, ranges.c), *behind, *(f.holds(files.c) for f in self._filters)
+        if dialect == "sqlite":
+            page = select(files.c.id, self._key.label("place")).select_from(blocks.cross_join(ranges, files))
+            page = page.where(*conditions)
+            entry: _Columns = files.c
+        else:
+            entries = select(files.c.id, self._key).where(*conditions).order_by(*self._order(files.c))
+            lateral = entries.limit(self._limit).lateral()
+            entry = lateral.c
+            page = select(entry.id, entry[self._key.name].label("place")).select_from(ranges.join(lateral, true()))
+        # Block by block, so that it ends with the block that fills the page.
+        return page.order_by(*self._directed(ranges.c.key, ranges.c.id), *self._order(entry))
 
     async def _gather(self, c: AsyncConnection, narrow: "_Filter") -> Sequence[Row[Any]] | None:
         """The matching files among those that a filter lets through; None where those are more than FEW."""
@@ -224,6 +303,22 @@ def _place(text: str, order: FileOrder) -> Tuple:
         raise cursors.malformed() from None
     if name != order.value:
         raise cursors.malformed()
+    return _typed(key, value, row_id)
+
+
+def _places(where: FileFilter, key: Column[Any]) -> tuple[Tuple | None, Tuple | None]:
+    """The least and the greatest place in an order that the filters on its key let through; None where any is."""
+    sizes = [None if size is None else _storable_size(size) for size in (where.min_size, where.max_size)]
+    dates = [where.uploaded_after, where.uploaded_before]
+    bounds: Mapping[str, Sequence[Any]] = {"size": sizes, "upload_date": dates, "sort_key": (None, None)}
+    low, high = (
+        None if end is None else _typed(key, end, UUID(int=file_id))
+        for end, file_id in zip(bounds[key.name], (0, 2**128 - 1), strict=True)
+    )
+    return low, high
+
+
+def _typed(key: Column[Any], value: Any, row_id: UUID) -> Tuple:
     return tuple_(literal(value, key.type), literal(row_id, files.c.id.type))
 
 

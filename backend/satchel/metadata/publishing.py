@@ -1,6 +1,7 @@
 """Uploads into files: the transactions that publish, and those that take over files of another database.
 
-Rows are locked in one order everywhere: uploads, keys (sorted), blobs (by hash). No two can deadlock.
+Rows are locked in one order everywhere: uploads, keys (sorted), blobs (by hash); then the lock that all share who enter
+names into blocks, and after which nothing is waited for. No two can deadlock.
 """
 
 import hashlib
@@ -16,7 +17,7 @@ from uuid_utils.compat import uuid7
 
 from satchel.errors import Code, SatchelError
 
-from . import eventlog, grams
+from . import blocks, eventlog, grams
 from .clock import now
 from .garbage import discard, drop_unused
 from .names import fold, natural_key
@@ -42,12 +43,13 @@ async def publish(
     needed = {blob.object_name for blob in held.values()}
     await discard(c, offered - needed)
 
-    moment = (await c.execute(select(now()))).scalar_one()
+    moment = (await c.execute(select(now(), blocks.shared_lock()))).scalar_one()
     records = {file_id: _new_record(file_id, p, held[p.sha256], moment) for file_id, p in fresh.items()}
     await _add_files(c, records.values(), held)
 
-    earlier = await c.execute(select_files(files.c.id.in_(set(ids) - set(fresh))))
-    records |= {row.id: to_record(row) for row in earlier}
+    if earlier := set(ids) - set(fresh):
+        rows = await c.execute(select_files(files.c.id.in_(earlier)))
+        records |= {row.id: to_record(row) for row in rows}
     return _outcomes(ids, records, new_objects=offered & needed)
 
 
@@ -61,6 +63,7 @@ async def adopt(
     offered = {p.object_name for p in publications if p.upload_id is not None}
     await discard(c, offered - {blob.object_name for blob in held.values()})
     # Asked under the blobs' locks, so that two copies of one file at the same time meet here.
+    await c.execute(select(blocks.shared_lock()))
     taken = set((await c.scalars(select(files.c.id).where(files.c.id.in_({r.id for r in records})))).all())
     adopted = [replace(r, object_name=held[r.sha256].object_name) for r in records if r.id not in taken]
     await _add_files(c, adopted, held)
@@ -148,6 +151,7 @@ async def _add_files(c: AsyncConnection, records: Collection[FileRecord], held: 
     if records:
         await c.execute(insert(files), [_file_row(record, held[record.sha256]) for record in records])
     await grams.add(c, [record.id for record in records])
+    await blocks.add(c, records)
     await eventlog.announce(c, EventKind.UPLOADED, records)
 
 

@@ -11,6 +11,7 @@ from sqlalchemy import (
     Index,
     Integer,
     MetaData,
+    SmallInteger,
     Table,
     Text,
     Uuid,
@@ -34,9 +35,8 @@ def _sequence(name: str = "id") -> Column[int]:
     return Column(name, BigInteger().with_variant(Integer, "sqlite"), primary_key=True)
 
 
-def _sorted_text(name: str) -> Column[str]:
-    """Text that is compared by code point in both databases; SQLite does so by default."""
-    return Column(name, Text().with_variant(Text(collation="C"), "postgresql"), nullable=False)
+_BY_CODE_POINT = Text().with_variant(Text(collation="C"), "postgresql")
+"""Text that is compared by code point in both databases; SQLite does so by default."""
 
 
 def _text(name: str, **options: Any) -> Column[str]:
@@ -68,7 +68,7 @@ files = Table(
     _text("kind"),
     Column("size", BigInteger, nullable=False),
     Column("upload_date", Moment, nullable=False),
-    _sorted_text("sort_key"),
+    Column("sort_key", _BY_CODE_POINT, nullable=False),
     _text("search_key"),
     # One per order, alone and behind the kind, which is what people filter by and then page through. The columns behind
     # the id are for the other filters: whoever walks an index and meets few matches reads no row for those that fail.
@@ -85,6 +85,33 @@ files = Table(
     Index(None, "blob_id", "upload_date", "id"),
     Index(None, "blob_id", "sort_key", "id"),
     # And the search: see `grams`.
+)
+
+# Where the blocks of an order begin: see `blocks`. Of the three keys one is set, that of the order.
+fences = Table(
+    "fences",
+    schema,
+    _sequence("number"),
+    Column("sort_key", _BY_CODE_POINT),
+    Column("size", BigInteger),
+    Column("upload_date", Moment),
+    Column("id", Uuid, nullable=False),
+    Index(None, "sort_key", "id"),
+    Index(None, "size", "id"),
+    Index(None, "upload_date", "id"),
+)
+
+# What the names of the files in a block hold, of one to three letters. By fence first: a file adds to three blocks and
+# a new block brings thousands, all beside each other on few pages.
+fence_grams = Table(
+    "fence_grams",
+    schema,
+    # Without a foreign key, which would be checked some hundred times per file: no fence is ever removed.
+    Column("fence", BigInteger, primary_key=True, autoincrement=False),
+    Column("gram", _BY_CODE_POINT, primary_key=True),
+    # Transactions that run side by side write rows of their own. Were it one row, they would wait for each other.
+    Column("writer", SmallInteger, primary_key=True, autoincrement=False),
+    sqlite_with_rowid=False,
 )
 
 # Intents: an object that is being written, until its lease runs out.

@@ -45,9 +45,16 @@ export const FilePage = graphql(
 );
 
 export const Totals = graphql(`
-  query Totals($filter: FileFilter) {
+  query Totals($filter: FileFilter, $search: String) {
     files(first: 1, filter: $filter) { totalCount }
     storage { files logicalBytes storedBytes }
+    IMAGE: files(first: 1, filter: { search: $search, kind: IMAGE }) { totalCount }
+    VIDEO: files(first: 1, filter: { search: $search, kind: VIDEO }) { totalCount }
+    AUDIO: files(first: 1, filter: { search: $search, kind: AUDIO }) { totalCount }
+    PDF: files(first: 1, filter: { search: $search, kind: PDF }) { totalCount }
+    TEXT: files(first: 1, filter: { search: $search, kind: TEXT }) { totalCount }
+    ARCHIVE: files(first: 1, filter: { search: $search, kind: ARCHIVE }) { totalCount }
+    OTHER: files(first: 1, filter: { search: $search, kind: OTHER }) { totalCount }
   }
 `);
 
@@ -67,6 +74,15 @@ export const UploadFile = graphql(
         deduplicated
         file { ...FileFields }
       }
+    }
+  `,
+  [FileFields],
+);
+
+export const RenameFile = graphql(
+  `
+    mutation RenameFile($id: ID!, $filename: String!) {
+      renameFile(id: $id, filename: $filename) { ...FileFields }
     }
   `,
   [FileFields],

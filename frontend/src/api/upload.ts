@@ -47,6 +47,16 @@ export function uploadFile(file: File, options: UploadOptions): Promise<Answer<U
   });
 }
 
+/** Whether anything answers at the service's address, whatever it says. */
+export async function isReachable(): Promise<boolean> {
+  try {
+    await fetch("/healthz", { cache: "no-store", signal: AbortSignal.timeout(5_000) });
+    return true;
+  } catch {
+    return false;
+  }
+}
+
 /** A file that was moved, or a folder that came as a file, fails as if the network had: only reading it tells. */
 export async function isReadable(file: Blob): Promise<boolean> {
   try {

@@ -39,7 +39,7 @@ describe("a deletion", () => {
   });
 
   it("takes the row away at once and is sent when the toast is gone", async () => {
-    deletions.delete(draft);
+    deletions.delete([draft]);
     expect(names()).not.toContain("draft.docx");
     expect(toasts.shown.map(({ text }) => text)).toEqual(["Deleted “draft.docx”"]);
     expect(send).not.toHaveBeenCalled();
@@ -49,7 +49,7 @@ describe("a deletion", () => {
   });
 
   it("that is undone brings the row back and sends nothing", async () => {
-    deletions.delete(draft);
+    deletions.delete([draft]);
     toasts.act(toasts.shown[0]?.id ?? 0);
     await vi.advanceTimersByTimeAsync(7000);
     expect(names()).toContain("draft.docx");
@@ -57,8 +57,8 @@ describe("a deletion", () => {
   });
 
   it("joins the one before it, and one Undo brings both back", () => {
-    deletions.delete(draft);
-    deletions.delete(letter);
+    deletions.delete([draft]);
+    deletions.delete([letter]);
     expect(toasts.shown.map(({ text }) => text)).toEqual(["Deleted 2 files"]);
     toasts.act(toasts.shown[0]?.id ?? 0);
     expect(names()).toHaveLength(3);
@@ -66,14 +66,32 @@ describe("a deletion", () => {
 
   it("that fails brings the row back and says why", async () => {
     send.mockResolvedValue({ failure: { code: "DATABASE_UNAVAILABLE", message: "" } });
-    deletions.delete(draft);
+    deletions.delete([draft]);
     await vi.advanceTimersByTimeAsync(7000);
     expect(names()).toContain("draft.docx");
     expect(toasts.shown[0]?.text).toContain("DATABASE_UNAVAILABLE");
   });
 
+  it("of many files is one toast, and asks in several requests", async () => {
+    const many = Array.from({ length: 250 }, () => fileWith());
+    deletions.delete([...many, ...files]);
+    expect(toasts.shown.map(({ text }) => text)).toEqual(["Deleted 253 files"]);
+    expect(names()).toEqual([]);
+    await vi.advanceTimersByTimeAsync(7000);
+    expect(send.mock.calls.map(([ids]) => ids.length)).toEqual([100, 100, 53]);
+  });
+
+  it("of many files that fails in part says so once", async () => {
+    send.mockResolvedValueOnce({ failure: { code: "DATABASE_UNAVAILABLE", message: "" } });
+    send.mockResolvedValueOnce({ failure: { code: "DATABASE_UNAVAILABLE", message: "" } });
+    deletions.delete(Array.from({ length: 250 }, () => fileWith()));
+    await vi.advanceTimersByTimeAsync(7000);
+    expect(toasts.shown).toHaveLength(1);
+    expect(toasts.shown[0]?.text).toMatch(/^200 files were not deleted/);
+  });
+
   it("is sent at once when the page goes away", async () => {
-    deletions.delete(draft);
+    deletions.delete([draft]);
     deletions.leave();
     expect(sendWhileLeaving).toHaveBeenCalledExactlyOnceWith([draft.id]);
     await vi.advanceTimersByTimeAsync(7000);

@@ -1,4 +1,4 @@
-import type { Answer } from "../api/answer";
+import type { Answer, Failure } from "../api/answer";
 import type { StoredFile } from "../api/documents";
 import type { Toasts } from "../ui/toasts.svelte";
 import { words } from "../words";
@@ -30,10 +30,12 @@ export class Deletions {
     this.#port = port;
   }
 
-  delete(file: StoredFile): void {
-    if (this.#pending.some(({ id }) => id === file.id)) return;
-    this.#pending.push(file);
-    this.#list.hide([file]);
+  delete(files: readonly StoredFile[]): void {
+    const pending = new Set(this.#pending.map(({ id }) => id));
+    const added = files.filter(({ id }) => !pending.has(id));
+    if (added.length === 0) return;
+    this.#pending.push(...added);
+    this.#list.hide(added);
     if (this.#toast !== undefined) this.#toasts.withdraw(this.#toast);
     this.#toast = this.#toasts.show({
       text: words.deleted(this.#pending.map(({ filename }) => filename)),
@@ -53,17 +55,20 @@ export class Deletions {
   }
 
   async #commit(): Promise<void> {
+    const kept: string[] = [];
+    let why: Failure | undefined;
     for (const files of chunks(this.#take())) {
       const ids = files.map(({ id }) => id);
       const { failure } = await this.#port.send(ids);
       if (failure) {
         this.#list.restore(ids);
-        const names = files.map(({ filename }) => filename);
-        this.#toasts.show({ tone: "bad", text: words.notDeleted(names, words.failure(failure)) });
+        kept.push(...files.map(({ filename }) => filename));
+        why = failure;
       } else {
         this.#list.deleted(ids);
       }
     }
+    if (why) this.#toasts.show({ tone: "bad", text: words.notDeleted(kept, words.failure(why)) });
   }
 
   #take(): StoredFile[] {

@@ -100,6 +100,13 @@ export function splitName(name: string): [head: string, tail: string] {
   return [characters.slice(0, -kept).join(""), characters.slice(-kept).join("")];
 }
 
+/** How much of a name is not its extension: what is worth replacing when a file gets another name. */
+export function stemLength(name: string): number {
+  // Behind a longer one there is prose, as in "v1. The whole story".
+  const extension = /(?:\.tar)?\.[^.\s]{1,10}$/i.exec(name)?.index ?? 0;
+  return extension > 0 ? extension : name.length;
+}
+
 /** Finding the limits of characters is slow, and most names have nothing to find. */
 function charactersOf(text: string): string[] {
   if (/^[ -~]*$/.test(text)) return text.split("");

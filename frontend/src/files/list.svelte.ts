@@ -21,12 +21,14 @@ export interface Page {
   storage?: StorageUsage;
 }
 
+/** How many files there are in all, of the filter, and of its search by kind. */
+export type Totals = { files: { totalCount: number }; storage: StorageUsage } & {
+  [Kind in FileKind]?: { totalCount: number };
+};
+
 export interface ListSource {
   page(wanted: PageWanted, signal: AbortSignal): Promise<Answer<Page>>;
-  totals(
-    filter: PageWanted["filter"],
-    signal: AbortSignal,
-  ): Promise<Answer<{ files: { totalCount: number }; storage: StorageUsage }>>;
+  totals(filter: PageWanted["filter"], signal: AbortSignal): Promise<Answer<Totals>>;
   /** A listing was read; the events after this cursor are not in it. */
   listed(eventCursor: string): void;
 }
@@ -66,6 +68,7 @@ export class FileList {
   readonly arrivals: Set<string> = new Set();
 
   #counted = $state(0);
+  #totals = $state.raw<Totals>();
   /** Taken out of the rows before the service has been told. */
   #hidden = $state.raw<ReadonlyMap<string, StoredFile>>(new Map());
   #endCursor: string | null = null;
@@ -100,6 +103,19 @@ export class FileList {
 
   get filtered(): boolean {
     return this.search.trim() !== "" || this.kind !== undefined;
+  }
+
+  /** How many files of a kind the search finds, once that is known. */
+  countOf(kind: FileKind): number | undefined {
+    const counted = this.#totals?.[kind]?.totalCount;
+    const { search } = this.#asked.filter;
+    const hidden = [...this.#hidden.values()].filter((file) => belongs(file, { kind, ...(search ? { search } : {}) }));
+    return counted === undefined ? undefined : Math.max(0, counted - hidden.length);
+  }
+
+  /** Whether a file is one of this listing, loaded or not. */
+  holds(file: StoredFile): boolean {
+    return belongs(file, this.#asked.filter);
   }
 
   find(id: string): StoredFile | undefined {
@@ -152,6 +168,7 @@ export class FileList {
     this.#take(answer.data, []);
     this.status = "ready";
     if (files.eventCursor) this.#source.listed(files.eventCursor);
+    void this.#count();
     void this.#fill();
   }
 
@@ -324,6 +341,7 @@ export class FileList {
     if (!data) return;
     this.#counted = data.files.totalCount;
     this.storage = data.storage;
+    this.#totals = data;
   }
 
   #later(what: "search" | "retry", wait: number, run: () => void): void {

@@ -4,6 +4,9 @@ import type { FileEvent, StoredFile } from "../api/documents";
 export interface OpenFileSource {
   /** What the list already knows of it. */
   known(id: string): StoredFile | undefined;
+  /** The list itself, as far as it is loaded, and how long it is in all. */
+  rows(): readonly StoredFile[];
+  total(): number;
   fetch(id: string, signal: AbortSignal): Promise<Answer<{ file: StoredFile | null }>>;
 }
 
@@ -19,6 +22,7 @@ export class OpenFile {
   failure = $state.raw<Failure>();
 
   #source: OpenFileSource;
+  #index = $derived.by(() => (this.id === undefined ? -1 : this.#source.rows().findIndex(({ id }) => id === this.id)));
   #loading: AbortController | undefined;
 
   constructor(source: OpenFileSource) {
@@ -52,8 +56,27 @@ export class OpenFile {
     this.#show(undefined);
   }
 
+  /** Where it stands in the list, from 1; undefined where the list does not hold it. */
+  get place(): { nth: number; of: number } | undefined {
+    return this.#index < 0 ? undefined : { nth: this.#index + 1, of: this.#source.total() };
+  }
+
+  /** The file that many rows further on. */
+  neighbour(by: number): StoredFile | undefined {
+    return this.#index < 0 ? undefined : this.#source.rows()[this.#index + by];
+  }
+
+  /** Opens a neighbour; false at the end of the list. */
+  step(by: number): boolean {
+    const next = this.neighbour(by);
+    if (next) this.open(next.id);
+    return next !== undefined;
+  }
+
   reload(): void {
-    if (this.id !== undefined) void this.#load(this.id);
+    if (this.id === undefined) return;
+    if (this.status === "failed") this.status = "loading";
+    void this.#load(this.id);
   }
 
   apply(events: readonly Pick<FileEvent, "kind" | "fileId" | "file">[]): void {
@@ -61,8 +84,9 @@ export class OpenFile {
       if ((file?.id ?? fileId) === this.id) {
         if (kind === "DELETED") this.status = "gone";
         else if (file && this.status !== "gone") this.#found(file);
-      } else if (file && this.file && file.hash === this.file.hash && kind === "UPLOADED") {
-        this.file = { ...this.file, copies: file.copies };
+      } else if (file && this.file && file.hash === this.file.hash && kind !== "RENAMED") {
+        const copies = kind === "DELETED" ? Math.max(1, this.file.copies - 1) : file.copies;
+        this.file = { ...this.file, copies };
       }
     }
   }

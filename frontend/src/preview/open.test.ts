@@ -34,7 +34,12 @@ describe("the open file", () => {
       },
     });
     fetched.mockReset().mockResolvedValue({ data: { file: a } });
-    opened = new OpenFile({ known: (id) => [a, b].find((file) => file.id === id), fetch: fetched });
+    opened = new OpenFile({
+      known: (id) => [a, b].find((file) => file.id === id),
+      rows: () => [a, b],
+      total: () => 128,
+      fetch: fetched,
+    });
   });
 
   afterEach(() => vi.unstubAllGlobals());
@@ -75,6 +80,35 @@ describe("the open file", () => {
     await vi.waitFor(() => expect(opened.status).toBe("missing"));
   });
 
+  it("stands at its place in the list, and steps to its neighbours and no further", () => {
+    opened.follow();
+    expect(opened.place).toBeUndefined();
+    opened.open("a");
+    expect(opened.place).toEqual({ nth: 1, of: 128 });
+    expect(opened.step(-1)).toBe(false);
+    expect(opened.step(1)).toBe(true);
+    expect([opened.id, opened.place, opened.step(1)]).toEqual(["b", { nth: 2, of: 128 }, false]);
+    expect(address()).toBe("/?file=b");
+  });
+
+  it("that the list does not hold has no place and no neighbours", async () => {
+    fetched.mockResolvedValue({ data: { file: fileWith({ id: "far" }) } });
+    opened.follow();
+    opened.open("far");
+    await vi.waitFor(() => expect(opened.status).toBe("ready"));
+    expect([opened.place, opened.neighbour(1), opened.step(1)]).toEqual([undefined, undefined, false]);
+  });
+
+  it("that failed to load is under way again when it is asked for once more", async () => {
+    fetched.mockResolvedValueOnce({ failure: { code: "INTERNAL", message: "" } });
+    opened.follow();
+    opened.open("far");
+    await vi.waitFor(() => expect(opened.status).toBe("failed"));
+    opened.reload();
+    expect(opened.status).toBe("loading");
+    await vi.waitFor(() => expect(opened.status).toBe("ready"));
+  });
+
   it("that is deleted elsewhere says so and stays closed to later news", () => {
     opened.follow();
     opened.open("a");
@@ -92,5 +126,7 @@ describe("the open file", () => {
       { kind: "UPLOADED", fileId: "c", file: fileWith({ id: "c", hash: a.hash, copies: 2 }) },
     ]);
     expect(opened.file).toMatchObject({ filename: "new name", copies: 2 });
+    opened.apply([{ kind: "DELETED", fileId: "c", file: fileWith({ id: "c", hash: a.hash, copies: 2 }) }]);
+    expect(opened.file).toMatchObject({ copies: 1 });
   });
 });

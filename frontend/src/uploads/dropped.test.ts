@@ -1,5 +1,5 @@
-import { expect, it } from "vitest";
-import { droppedFiles } from "./dropped";
+import { expect, it, vi } from "vitest";
+import { chosenFiles, droppedFiles, pastesFiles } from "./dropped";
 
 type Tree = { [name: string]: Tree | File | "locked" };
 
@@ -69,4 +69,25 @@ it("an item that the file system does not know, as a pasted image, is taken as a
     ],
   } as unknown as DataTransfer;
   expect((await droppedFiles(transfer)).files).toEqual([{ path: "image.png", file: image }]);
+});
+
+it("names what was chosen with its folder, in the order of the choice", () => {
+  const inside = Object.assign(file("camp.txt"), { webkitRelativePath: "Trip/Day 1/camp.txt" });
+  expect(chosenFiles([inside, file("plan.txt")]).files.map(({ path }) => path)).toEqual([
+    "Trip/Day 1/camp.txt",
+    "plan.txt",
+  ]);
+});
+
+it("takes a pasted picture, but in a field the text that came with it", () => {
+  class Field {
+    closest = () => this;
+  }
+  vi.stubGlobal("Element", Field);
+  expect(pastesFiles(["Files"], null)).toBe(true);
+  expect(pastesFiles(["text/plain"], null)).toBe(false);
+  expect(pastesFiles(["text/plain", "text/html", "Files"], null)).toBe(true);
+  expect(pastesFiles(["text/plain", "text/html", "Files"], new Field() as unknown as EventTarget)).toBe(false);
+  expect(pastesFiles(["Files"], new Field() as unknown as EventTarget)).toBe(true);
+  vi.unstubAllGlobals();
 });

@@ -8,12 +8,28 @@ export interface Dropped {
   unreadable: string[];
 }
 
+/** Files that were chosen one by one or with their folder, whose name the browser puts before theirs. */
+export function chosenFiles(files: readonly File[]): Dropped {
+  const named = files.map((file) => ({ path: file.webkitRelativePath || file.name, file }));
+  return { files: named, emptyFolders: [], unreadable: [] };
+}
+
 /** Must be called while the event is handled: the transfer's items are gone after it. */
 export function droppedFiles(transfer: DataTransfer): Promise<Dropped> {
   const items = [...transfer.items]
     .filter(({ kind }) => kind === "file")
     .map((item) => ({ entry: item.webkitGetAsEntry(), file: item.getAsFile() }));
   return walk(items);
+}
+
+/**
+ * Whether a paste is meant as files. What is copied in a spreadsheet or a word processor carries its picture too, and
+ * in a field it is the text that is meant.
+ */
+export function pastesFiles(types: readonly string[], target: EventTarget | null): boolean {
+  if (!types.includes("Files")) return false;
+  const typing = target instanceof Element && target.closest("input, textarea, [contenteditable]") !== null;
+  return !(typing && types.includes("text/plain"));
 }
 
 async function walk(items: { entry: FileSystemEntry | null; file: File | null }[]): Promise<Dropped> {

@@ -1,12 +1,14 @@
-import { type Answer, type Failure, failed } from "../api/answer";
+import { type Answer, type Failure, failed, isPassing } from "../api/answer";
 import type { UploadedFile } from "../api/documents";
 import type { UploadOptions } from "../api/upload";
 
 /**
  * waiting → sending → storing (all bytes sent, the answer is awaited) → done, or stored where the service already had
- * the bytes. From any of the first three: cancelled, failed. From these two, by retry: waiting.
+ * the bytes. A refusal that may pass leads to retrying, and from there back to waiting; so does a connection that is
+ * lost, without being counted. From any of the first three and from retrying: cancelled, failed. From these two, by
+ * retry: waiting.
  */
-export type UploadState = "waiting" | "sending" | "storing" | "done" | "stored" | "failed" | "cancelled";
+export type UploadState = "waiting" | "sending" | "storing" | "retrying" | "done" | "stored" | "failed" | "cancelled";
 
 export class Upload {
   readonly id: number;
@@ -19,6 +21,8 @@ export class Upload {
   sent = $state(0);
   failure = $state.raw<Failure>();
   idempotencyKey = randomKey();
+  /** Refusals since it was last asked for. */
+  refusals = 0;
 
   constructor(id: number, path: string, file?: File) {
     this.id = id;
@@ -28,7 +32,7 @@ export class Upload {
   }
 
   get active(): boolean {
-    return this.state === "waiting" || this.state === "sending" || this.state === "storing";
+    return ["waiting", "sending", "storing", "retrying"].includes(this.state);
   }
 }
 
@@ -45,12 +49,26 @@ export interface UploadTotals {
   secondsLeft: number | undefined;
 }
 
-export type Send = (file: File, options: UploadOptions) => Promise<Answer<UploadedFile>>;
+export interface UploadPort {
+  send(file: File, options: UploadOptions): Promise<Answer<UploadedFile>>;
+  /** Whether anything answers at the service's address, whatever it says. */
+  reachable(): Promise<boolean>;
+  /** Hears of every file that the service has taken. */
+  stored?(uploaded: UploadedFile): void;
+}
 
 const AT_ONCE = 3;
-/** How often speed and totals are worked out (ms), and the weight of the newest measure in the speed. */
+/** How often speed and totals are worked out (ms), and the least weight of the newest measure in the speed. */
 const TICK = 250;
 const NEWEST = 0.15;
+/** Measures until a speed is worth telling: the first ones only fill the buffers on the way. */
+const KNOWN = 4;
+/** Waits before what was refused is sent again (ms); after as many it has failed. */
+const RETRIES = [1_000, 3_000, 9_000];
+/** Waits between looks for a service that could not be reached (ms); the last one goes on. */
+const LOOKS = [1_000, 2_000, 4_000, 8_000, 15_000];
+/** How long nothing at all may move before the connection is suspected (ms): a network that is cut may not say so. */
+const STALLED = 20_000;
 
 const nothing: UploadTotals = {
   files: 0,
@@ -63,23 +81,29 @@ const nothing: UploadTotals = {
   secondsLeft: undefined,
 };
 
-/** Sends files in the order they were added, three at a time. */
+/** Sends files in the order they were added, three at a time, and sits out a lost connection. */
 export class UploadQueue {
   items = $state.raw<readonly Upload[]>([]);
   totals = $state.raw<UploadTotals>(nothing);
+  /** The service cannot be reached: all wait, and go on by themselves. The idempotency key makes that safe. */
+  paused = $state(false);
 
-  #send: Send;
-  #stored: (uploaded: UploadedFile) => void;
+  #port: UploadPort;
   #next = 1;
+  /** No item before this place is waiting. */
+  #from = 0;
   #sending = new Map<Upload, AbortController>();
+  #retrying = new Map<Upload, ReturnType<typeof setTimeout>>();
   #ticking: ReturnType<typeof setInterval> | undefined;
+  #looking: ReturnType<typeof setTimeout> | undefined;
+  #looks = 0;
   #moved = 0;
+  #movedAt = 0;
   #speed = 0;
+  #measures = 0;
 
-  /** `stored` hears of every file that the service has taken. */
-  constructor(send: Send, stored: (uploaded: UploadedFile) => void = () => {}) {
-    this.#send = send;
-    this.#stored = stored;
+  constructor(port: UploadPort) {
+    this.#port = port;
   }
 
   get active(): boolean {
@@ -103,30 +127,19 @@ export class UploadQueue {
   }
 
   cancel(item: Upload): void {
-    if (!item.active) return;
-    item.state = "cancelled";
-    this.#sending.get(item)?.abort();
-    this.#sending.delete(item);
-    this.#advance();
+    this.#cancel([item]);
   }
 
   cancelAll(): void {
-    // The waiting ones first, or each cancelled one would make room for another.
-    for (const item of this.items.toReversed()) this.cancel(item);
+    this.#cancel(this.items);
   }
 
   retry(item: Upload): void {
-    if (!this.canRetry(item)) return;
-    // The key belongs to other content now; every other failure keeps it, since the bytes may have arrived after all.
-    if (item.failure?.code === "IDEMPOTENCY_CONFLICT") item.idempotencyKey = randomKey();
-    item.failure = undefined;
-    item.sent = 0;
-    item.state = "waiting";
-    this.#advance();
+    this.#retry([item]);
   }
 
   retryFailed(): void {
-    for (const item of this.items) if (item.state === "failed") this.retry(item);
+    this.#retry(this.items.filter(({ state }) => state === "failed"));
   }
 
   canRetry(item: Upload): boolean {
@@ -135,23 +148,69 @@ export class UploadQueue {
 
   clearFinished(): void {
     this.items = this.items.filter((item) => item.active);
+    this.#from = 0;
     this.#measure();
+  }
+
+  /** The network may be back: looks at once, not at the next turn. */
+  wake(): void {
+    if (!this.paused) return;
+    this.#looks = 0;
+    void this.#look();
   }
 
   #append(items: readonly Upload[]): void {
     // A new batch after the last one is done starts its totals afresh.
     const kept = this.active ? this.items : this.items.filter(({ state }) => state === "failed");
     this.items = [...kept, ...items];
+    this.#from = 0;
     this.#advance();
   }
 
-  #advance(): void {
-    for (const item of this.items) {
-      if (this.#sending.size >= AT_ONCE) break;
-      if (item.state === "waiting") void this.#run(item);
+  #cancel(items: readonly Upload[]): void {
+    for (const item of items) {
+      if (!item.active) continue;
+      item.state = "cancelled";
+      item.failure = undefined;
+      clearTimeout(this.#retrying.get(item));
+      this.#retrying.delete(item);
+      this.#sending.get(item)?.abort();
+      this.#sending.delete(item);
     }
+    this.#advance();
+  }
+
+  #retry(items: readonly Upload[]): void {
+    for (const item of items) {
+      if (!this.canRetry(item)) continue;
+      // The key belongs to other content now; every other failure keeps it, since the bytes may have arrived after all.
+      if (item.failure?.code === "IDEMPOTENCY_CONFLICT") item.idempotencyKey = randomKey();
+      item.refusals = 0;
+      this.#wait(item);
+    }
+    this.#advance();
+  }
+
+  #wait(item: Upload): void {
+    item.failure = undefined;
+    item.sent = 0;
+    item.state = "waiting";
+    this.#from = 0;
+  }
+
+  #advance(): void {
+    this.#start();
     this.#measure();
+    if (this.paused && !this.active) this.#resume();
     this.#tick();
+  }
+
+  #start(): void {
+    if (this.paused) return;
+    for (; this.#sending.size < AT_ONCE && this.#from < this.items.length; this.#from++) {
+      const item = this.items[this.#from];
+      if (item?.state === "waiting") void this.#run(item);
+    }
   }
 
   async #run(item: Upload): Promise<void> {
@@ -159,47 +218,124 @@ export class UploadQueue {
     const { signal } = aborting;
     this.#sending.set(item, aborting);
     item.state = "sending";
-    const { data, failure } = await this.#send(item.file as File, {
+    const { data, failure } = await this.#port.send(item.file as File, {
       idempotencyKey: item.idempotencyKey,
       signal,
       progress: (sent) => this.#progress(item, sent),
     });
+    // A broken connection says nothing about the file, unless the service can be reached all the same.
+    const cutOff = failure?.code === "NETWORK" && !signal.aborted && !(await this.#port.reachable());
     // Cancelled, and perhaps sent again by now: the item is no longer this attempt's.
     if (signal.aborted) return;
     this.#sending.delete(item);
-    if (failure) {
-      item.failure = failure;
-      item.state = "failed";
+    this.#movedAt = Date.now();
+    if (cutOff) {
+      this.#wait(item);
+      this.#pause();
+    } else if (failure) {
+      this.#refused(item, failure);
     } else {
       this.#progress(item, item.size);
       item.state = data.deduplicated ? "stored" : "done";
-      this.#stored(data);
+      this.#port.stored?.(data);
+      this.#resume();
     }
-    this.#advance();
+    this.#start();
+    // Among thousands of small files the totals wait for the next tick, but for the end.
+    if (this.#sending.size === 0) this.#advance();
+  }
+
+  #refused(item: Upload, failure: Failure): void {
+    item.failure = failure;
+    const wait = isPassing(failure) ? RETRIES[item.refusals++] : undefined;
+    item.state = wait === undefined ? "failed" : "retrying";
+    if (wait === undefined) return;
+    item.sent = 0;
+    const timer = setTimeout(
+      () => {
+        this.#retrying.delete(item);
+        this.#wait(item);
+        this.#advance();
+      },
+      wait * (0.75 + Math.random() / 2),
+    );
+    this.#retrying.set(item, timer);
   }
 
   #progress(item: Upload, sent: number): void {
     if (item.state !== "sending" && item.state !== "storing") return;
     this.#moved += Math.max(0, sent - item.sent);
+    if (sent !== item.sent) this.#movedAt = Date.now();
     item.sent = sent;
     if (sent === item.size && item.size > 0) item.state = "storing";
   }
 
+  #pause(): void {
+    if (this.paused) return;
+    this.paused = true;
+    this.#looks = 0;
+    this.#lookLater();
+  }
+
+  #resume(): void {
+    clearTimeout(this.#looking);
+    if (!this.paused) return;
+    this.paused = false;
+    this.#movedAt = Date.now();
+    this.#forgetSpeed();
+  }
+
+  #lookLater(): void {
+    clearTimeout(this.#looking);
+    const wait = LOOKS[Math.min(this.#looks++, LOOKS.length - 1)];
+    this.#looking = setTimeout(() => void this.#look(), wait);
+  }
+
+  async #look(): Promise<void> {
+    clearTimeout(this.#looking);
+    const reachable = await this.#port.reachable();
+    if (!this.paused) return;
+    if (!reachable) return this.#lookLater();
+    this.#resume();
+    this.#advance();
+  }
+
+  /** Gives up attempts that hang in a network that is gone. */
+  async #suspect(): Promise<void> {
+    // Once in a while, and not again while the answer is awaited.
+    this.#movedAt = Date.now();
+    const hanging = [...this.#sending];
+    if (await this.#port.reachable()) return;
+    for (const [item, aborting] of hanging) {
+      if (this.#sending.get(item) !== aborting) continue;
+      aborting.abort();
+      this.#sending.delete(item);
+      this.#wait(item);
+    }
+    this.#pause();
+    this.#advance();
+  }
+
   #tick(): void {
     if (this.active === (this.#ticking !== undefined)) return;
-    if (this.active) {
+    clearInterval(this.#ticking);
+    this.#ticking = undefined;
+    if (!this.active) return;
+    this.#forgetSpeed();
+    this.#movedAt = Date.now();
+    this.#ticking = setInterval(() => {
+      const weight = Math.max(NEWEST, 1 / ++this.#measures);
+      this.#speed += weight * ((this.#moved * 1000) / TICK - this.#speed);
       this.#moved = 0;
-      this.#speed = 0;
-      this.#ticking = setInterval(() => {
-        const speed = (this.#moved * 1000) / TICK;
-        this.#moved = 0;
-        this.#speed = this.#speed === 0 ? speed : speed * NEWEST + this.#speed * (1 - NEWEST);
-        this.#measure();
-      }, TICK);
-    } else {
-      clearInterval(this.#ticking);
-      this.#ticking = undefined;
-    }
+      if (this.#sending.size > 0 && Date.now() - this.#movedAt >= STALLED) void this.#suspect();
+      this.#measure();
+    }, TICK);
+  }
+
+  #forgetSpeed(): void {
+    this.#moved = 0;
+    this.#speed = 0;
+    this.#measures = 0;
   }
 
   #measure(): void {
@@ -213,7 +349,7 @@ export class UploadQueue {
       totals.bytes += item.size;
       totals.sent += item.sent;
     }
-    if (totals.active > 0 && this.#speed > 1) {
+    if (totals.active > 0 && !this.paused && this.#measures >= KNOWN && this.#speed > 1) {
       totals.speed = this.#speed;
       totals.secondsLeft = (totals.bytes - totals.sent) / this.#speed;
     }

@@ -12,11 +12,14 @@ interface Attempt extends UploadOptions {
 
 const settle = () => vi.advanceTimersByTimeAsync(0);
 const done: Answer<UploadedFile> = { data: { deduplicated: false, file: fileWith() } };
+const lost = failed("NETWORK") as Answer<UploadedFile>;
+const busy = failed("STORE_UNAVAILABLE") as Answer<UploadedFile>;
 const stored: Answer<UploadedFile> = { data: { deduplicated: true, file: fileWith() } };
 
 describe("the upload queue", () => {
   let attempts: Attempt[];
   let queue: UploadQueue;
+  let online: boolean;
   const heard = vi.fn<(uploaded: UploadedFile) => void>();
 
   const add = (...names: string[]) =>
@@ -29,8 +32,9 @@ describe("the upload queue", () => {
     vi.useFakeTimers();
     attempts = [];
     heard.mockReset();
-    queue = new UploadQueue(
-      (file, options) =>
+    online = true;
+    queue = new UploadQueue({
+      send: (file, options) =>
         new Promise((resolve) => {
           const answer = (answer: Answer<UploadedFile>) => {
             resolve(answer);
@@ -39,8 +43,9 @@ describe("the upload queue", () => {
           attempts.push({ ...options, name: file.name, answer: async (each) => void (await answer(each)) });
           options.signal.addEventListener("abort", () => resolve(failed("ABORTED")));
         }),
-      heard,
-    );
+      reachable: async () => online,
+      stored: heard,
+    });
   });
 
   afterEach(() => {
@@ -110,7 +115,7 @@ describe("the upload queue", () => {
     add("a", "b");
     expect(attempt("a").idempotencyKey).not.toBe(attempt("b").idempotencyKey);
     const { idempotencyKey } = attempt("a");
-    await attempt("a").answer(failed("NETWORK") as Answer<UploadedFile>);
+    await attempt("a").answer(failed("LEASE_LOST") as Answer<UploadedFile>);
     queue.retry(item("a"));
     expect(attempts).toHaveLength(3);
     expect(attempt("a").idempotencyKey).toBe(idempotencyKey);
@@ -147,7 +152,7 @@ describe("the upload queue", () => {
   it("adds up what is left to send, without what failed or was cancelled", async () => {
     add("a", "b", "c", "d");
     attempt("a").progress(500);
-    await attempt("b").answer(failed("NETWORK") as Answer<UploadedFile>);
+    await attempt("b").answer(failed("FILE_TOO_LARGE") as Answer<UploadedFile>);
     queue.cancel(item("c"));
     await vi.advanceTimersByTimeAsync(300);
     expect(queue.totals).toMatchObject({ files: 4, active: 2, failed: 1, cancelled: 1, sent: 500, bytes: 2000 });
@@ -166,7 +171,7 @@ describe("the upload queue", () => {
   it("clears what is finished and keeps what is not", async () => {
     add("a", "b", "c");
     await attempt("a").answer(done);
-    await attempt("b").answer(failed("NETWORK") as Answer<UploadedFile>);
+    await attempt("b").answer(failed("FILE_TOO_LARGE") as Answer<UploadedFile>);
     queue.clearFinished();
     expect(queue.items.map(({ path }) => path)).toEqual(["c"]);
   });
@@ -174,8 +179,106 @@ describe("the upload queue", () => {
   it("starts its totals afresh for a new batch, but keeps the failures of the last", async () => {
     add("a", "b");
     await attempt("a").answer(done);
-    await attempt("b").answer(failed("NETWORK") as Answer<UploadedFile>);
+    await attempt("b").answer(failed("FILE_TOO_LARGE") as Answer<UploadedFile>);
     add("c");
     expect(queue.items.map(({ path }) => path)).toEqual(["b", "c"]);
+    expect(states()).toEqual(["failed", "sending"]);
+  });
+
+  describe("when the service cannot be reached", () => {
+    beforeEach(async () => {
+      add("a", "b", "c", "d");
+      attempt("a").progress(700);
+      online = false;
+      await attempt("a").answer(lost);
+    });
+
+    it("waits, starts nothing, and counts it as no failure", async () => {
+      expect(queue.paused).toBe(true);
+      expect(item("a")).toMatchObject({ state: "waiting", sent: 0, failure: undefined });
+      await vi.advanceTimersByTimeAsync(10 * 60_000);
+      expect(attempts.filter(({ name }) => name === "a" || name === "d")).toHaveLength(1);
+      expect(queue).toMatchObject({ paused: true, active: true });
+    });
+
+    it("goes on by itself, in order and under the same keys", async () => {
+      await attempt("b").answer(lost);
+      await attempt("c").answer(lost);
+      const { idempotencyKey } = attempt("a");
+      online = true;
+      await vi.advanceTimersByTimeAsync(15_000);
+      expect(queue.paused).toBe(false);
+      expect(attempts.map(({ name }) => name)).toEqual(["a", "b", "c", "a", "b", "c"]);
+      expect(attempt("a").idempotencyKey).toBe(idempotencyKey);
+    });
+
+    it("looks at once when it is told that the network is back", async () => {
+      await vi.advanceTimersByTimeAsync(60_000);
+      online = true;
+      queue.wake();
+      await settle();
+      expect(queue.paused).toBe(false);
+      expect(item("a").state).toBe("sending");
+    });
+
+    it("goes on when an answer still arrives", async () => {
+      await attempt("b").answer(done);
+      expect(queue.paused).toBe(false);
+      expect(item("a").state).toBe("sending");
+    });
+
+    it("tells no speed, and ends its wait with the last upload", async () => {
+      await vi.advanceTimersByTimeAsync(3_000);
+      expect(queue.totals).toMatchObject({ speed: 0, secondsLeft: undefined });
+      queue.cancelAll();
+      expect(queue).toMatchObject({ paused: false, active: false });
+    });
+  });
+
+  it("notices a network that is gone and does not say so", async () => {
+    add("a", "b");
+    attempt("a").progress(400);
+    online = false;
+    await vi.advanceTimersByTimeAsync(21_000);
+    expect(queue.paused).toBe(true);
+    expect(states()).toEqual(["waiting", "waiting"]);
+    expect(attempts.every(({ signal }) => signal.aborted)).toBe(true);
+  });
+
+  it("leaves alone what is only slow", async () => {
+    add("a");
+    await vi.advanceTimersByTimeAsync(120_000);
+    expect(item("a").state).toBe("sending");
+    expect(attempts).toHaveLength(1);
+  });
+
+  it("tries a refusal that may pass three times more, later each time, and sends others meanwhile", async () => {
+    add("a", "b", "c", "d");
+    const { idempotencyKey } = attempt("a");
+    for (const longest of [1_250, 3_750, 11_250]) {
+      await attempt("a").answer(busy);
+      expect(item("a")).toMatchObject({ state: "retrying", failure: { code: "STORE_UNAVAILABLE" } });
+      expect(item("d").state).toBe("sending");
+      await attempt("b").answer(done);
+      await vi.advanceTimersByTimeAsync(longest);
+      expect(item("a")).toMatchObject({ state: "sending", failure: undefined });
+    }
+    expect(attempt("a").idempotencyKey).toBe(idempotencyKey);
+    await attempt("a").answer(busy);
+    expect(item("a").state).toBe("failed");
+    queue.retry(item("a"));
+    await attempt("a").answer(busy);
+    expect(item("a").state).toBe("retrying");
+  });
+
+  it("counts a connection that breaks for one file only as a refusal", async () => {
+    add("a");
+    await attempt("a").answer(lost);
+    expect(queue.paused).toBe(false);
+    expect(item("a").state).toBe("retrying");
+    queue.cancel(item("a"));
+    await vi.advanceTimersByTimeAsync(60_000);
+    expect(attempts).toHaveLength(1);
+    expect(item("a").state).toBe("cancelled");
   });
 });

@@ -4,6 +4,7 @@
  */
 import type { Failure } from "../api/answer";
 import type { FileKind, FileOrder } from "../api/documents";
+import type { Deed } from "../keys/keys";
 import { counting } from "./counting";
 
 const failures: Record<string, string> = {
@@ -24,12 +25,16 @@ const failures: Record<string, string> = {
 };
 
 export function english(locale: string) {
-  const { integer, count } = counting(locale);
+  const { integer, percent, count } = counting(locale);
   return {
     product: "Satchel",
 
     upload: "Upload",
+    uploadMore: "More ways to upload",
+    uploadFiles: "Files…",
+    uploadFolder: "A folder…",
     chooseFiles: "Choose files to upload",
+    chooseFolder: "Choose a folder to upload",
     search: "Search",
     searchAmong: (files: number) => `Search ${count(files, "file", "files")}`,
     clearSearch: "Clear the search",
@@ -59,7 +64,7 @@ export function english(locale: string) {
     found: (found: number, files: number) => `${integer.format(found)} of ${count(files, "file", "files")}`,
 
     files: "Files",
-    columns: { name: "Name", size: "Size", uploaded: "Uploaded", actions: "Actions" },
+    columns: { select: "Select", name: "Name", size: "Size", uploaded: "Uploaded", actions: "Actions" },
     order: "Order",
     orders: {
       UPLOAD_DATE_DESC: "Newest first",
@@ -76,7 +81,59 @@ export function english(locale: string) {
     download: "Download",
     downloadFile: (name: string) => `Download ${name}`,
     delete: "Delete",
-    deleteFile: (name: string) => `Delete ${name}`,
+    number: (n: number) => integer.format(n),
+    moreActions: "More actions",
+    actionsFor: (name: string) => `More actions: ${name}`,
+    rename: "Rename",
+    newName: (name: string) => `New name of ${name}`,
+    renamed: (name: string) => `Renamed to “${name}”`,
+    notRenamed: (name: string, why: string) => `It could not be called “${name}” again. ${why}`,
+    renamedGone: (name: string) => `“${name}” was deleted while you were renaming it.`,
+    slashInName: "A name cannot contain / or \\.",
+
+    selection: "Selection",
+    select: "Select",
+    deselect: "Take out of the selection",
+    selectFile: (name: string) => `Select ${name}`,
+    selectAll: "Select all",
+    selected: (n: number, of?: number) =>
+      of === undefined || of <= n
+        ? `${integer.format(n)} selected`
+        : `${integer.format(n)} of ${integer.format(of)} selected`,
+    clearSelection: "Clear the selection",
+    copyLinks: "Copy links",
+    linksCopied: (n: number) => (n === 1 ? "Link copied." : `${count(n, "link", "links")} copied.`),
+    downloading: (n: number) =>
+      `Downloading ${count(n, "file", "files")}, one after the other. If only the first one arrives, let this page download several files: the browser asks beside the address.`,
+
+    keys: "Keyboard shortcuts",
+    keyDeeds: {
+      move: "Move through the list",
+      preview: "Open the preview",
+      select: "Select, or let go",
+      range: "Select a range",
+      selectAll: "Select all that is loaded",
+      rename: "Rename",
+      delete: "Delete",
+      download: "Download",
+      copyLink: "Copy the link",
+      search: "Search",
+      upload: "Upload",
+      escape: "Close, then clear the selection",
+      keys: "Show these shortcuts",
+    } satisfies Record<Deed, string>,
+    keyNames: {
+      ctrl: "Ctrl",
+      shift: "Shift",
+      home: "Home",
+      end: "End",
+      pageUp: "Page Up",
+      pageDown: "Page Down",
+      enter: "Enter",
+      space: "Space",
+      delete: "Delete",
+      escape: "Esc",
+    },
     retry: "Try again",
     previewLost: "The preview could not be loaded. Reload the page when the server can be reached again.",
 
@@ -89,6 +146,7 @@ export function english(locale: string) {
     },
     clearFilters: "Show all files",
     listFailed: "The files could not be loaded",
+    listOld: "The files could not be loaded again.",
     pageFailed: "The next files could not be loaded.",
 
     dropTitle: "Drop to upload",
@@ -99,12 +157,15 @@ export function english(locale: string) {
     uploadsFailed: (failed: number, all: number) =>
       `${integer.format(failed)} of ${count(all, "upload", "uploads")} failed`,
     uploadsCancelled: "Uploads cancelled",
+    uploadsPaused: "Waiting for the connection",
+    uploadsGoOn: "They go on by themselves when it is back.",
     speed: (perSecond: string, left: string | undefined) => (left ? `${perSecond}/s · ${left} left` : `${perSecond}/s`),
     sentOf: (sent: string, size: string) => `${sent} of ${size}`,
     upState: {
       waiting: "Waiting",
       sending: "Sending",
       storing: "Finishing…",
+      retrying: "Trying again…",
       done: "Uploaded",
       stored: "Already stored",
       failed: "Failed",
@@ -119,6 +180,7 @@ export function english(locale: string) {
     clearFinished: "Clear finished",
     collapse: "Collapse the uploads",
     expand: "Show the uploads",
+    closeUploads: "Close the uploads",
     unreadable: (names: string[]) =>
       names.length === 1
         ? `“${names[0]}” could not be read.`
@@ -130,6 +192,11 @@ export function english(locale: string) {
     pastedName: (stamp: string, extension: string) => `Pasted ${stamp}.${extension}`,
 
     preview: "Preview",
+    loading: "Loading…",
+    previewTools: "Tools of the preview",
+    previous: "Previous file",
+    next: "Next file",
+    place: (nth: number, of: number) => `${integer.format(nth)} of ${integer.format(of)}`,
     previewWidth: "Width of the preview",
     close: "Close",
     copyLink: "Copy link",
@@ -142,8 +209,13 @@ export function english(locale: string) {
     noPdfViewer: "This browser has no PDF viewer of its own.",
     openPdf: "Open the PDF",
     emptyFile: "The file is empty.",
-    textCut: (size: string) => `The first ${size} is shown. Download the file to read the rest.`,
+    textCut: (shown: string, size: string) => `The first ${shown} of ${size} are shown.`,
+    showMore: "Show more",
     wrap: "Wrap lines",
+    picture: "Picture",
+    zoomIn: "Zoom in",
+    zoomOut: "Zoom out",
+    percent: (share: number) => percent.format(share),
     fullSize: "Show at full size",
     fitSize: "Fit to the pane",
     gone: "This file was deleted. It can no longer be downloaded.",
@@ -153,6 +225,7 @@ export function english(locale: string) {
     exactBytes: (n: number) => `(${count(n, "byte", "bytes")})`,
     sharedBytes: (n: number) =>
       n === 1 ? "No other file shares these bytes" : `${integer.format(n)} files share these bytes`,
+    sameBytes: "Files with these bytes",
 
     deleted: (names: string[]) =>
       names.length === 1 ? `Deleted “${names[0]}”` : `Deleted ${count(names.length, "file", "files")}`,

@@ -21,13 +21,17 @@ const failures: Record<string, string> = {
 };
 
 export function french(locale: string): Words {
-  const { integer, count } = counting(locale);
+  const { integer, percent, count } = counting(locale);
   const files = (n: number) => count(n, "fichier", "fichiers");
   return {
     product: "Satchel",
 
     upload: "Envoyer",
+    uploadMore: "Autres façons d’envoyer",
+    uploadFiles: "Des fichiers…",
+    uploadFolder: "Un dossier…",
     chooseFiles: "Choisir les fichiers à envoyer",
+    chooseFolder: "Choisir un dossier à envoyer",
     search: "Rechercher",
     searchAmong: (n) => `Rechercher parmi ${files(n)}`,
     clearSearch: "Effacer la recherche",
@@ -56,7 +60,7 @@ export function french(locale: string): Words {
     found: (found, n) => `${integer.format(found)} sur ${files(n)}`,
 
     files: "Fichiers",
-    columns: { name: "Nom", size: "Taille", uploaded: "Envoyé", actions: "Actions" },
+    columns: { select: "Sélection", name: "Nom", size: "Taille", uploaded: "Envoyé", actions: "Actions" },
     order: "Ordre",
     orders: {
       UPLOAD_DATE_DESC: "Plus récents d’abord",
@@ -73,7 +77,59 @@ export function french(locale: string): Words {
     download: "Télécharger",
     downloadFile: (name) => `Télécharger ${name}`,
     delete: "Supprimer",
-    deleteFile: (name) => `Supprimer ${name}`,
+    number: (n) => integer.format(n),
+    moreActions: "Autres actions",
+    actionsFor: (name) => `Autres actions\u00a0: ${name}`,
+    rename: "Renommer",
+    newName: (name) => `Nouveau nom de ${name}`,
+    renamed: (name) => `Renommé en «\u202f${name}\u202f»`,
+    notRenamed: (name, why) => `Impossible de lui redonner le nom «\u202f${name}\u202f». ${why}`,
+    renamedGone: (name) => `«\u202f${name}\u202f» a été supprimé pendant que vous le renommiez.`,
+    slashInName: "Un nom ne peut contenir ni / ni \\.",
+
+    selection: "Sélection",
+    select: "Sélectionner",
+    deselect: "Retirer de la sélection",
+    selectFile: (name) => `Sélectionner ${name}`,
+    selectAll: "Tout sélectionner",
+    selected: (n, of) =>
+      of === undefined || of <= n
+        ? count(n, "sélectionné", "sélectionnés")
+        : `${integer.format(n)} sur ${count(of, "sélectionné", "sélectionnés")}`,
+    clearSelection: "Effacer la sélection",
+    copyLinks: "Copier les liens",
+    linksCopied: (n) => (n === 1 ? "Lien copié." : `${count(n, "lien copié", "liens copiés")}.`),
+    downloading: (n) =>
+      `Téléchargement de ${files(n)}, l’un après l’autre. Si seul le premier arrive, autorisez cette page à télécharger plusieurs fichiers\u00a0: le navigateur le demande près de l’adresse.`,
+
+    keys: "Raccourcis clavier",
+    keyDeeds: {
+      move: "Parcourir la liste",
+      preview: "Ouvrir l’aperçu",
+      select: "Sélectionner ou désélectionner",
+      range: "Sélectionner une plage",
+      selectAll: "Sélectionner tout ce qui est chargé",
+      rename: "Renommer",
+      delete: "Supprimer",
+      download: "Télécharger",
+      copyLink: "Copier le lien",
+      search: "Rechercher",
+      upload: "Envoyer",
+      escape: "Fermer, puis effacer la sélection",
+      keys: "Afficher ces raccourcis",
+    },
+    keyNames: {
+      ctrl: "Ctrl",
+      shift: "Maj",
+      home: "Début",
+      end: "Fin",
+      pageUp: "Page préc.",
+      pageDown: "Page suiv.",
+      enter: "Entrée",
+      space: "Espace",
+      delete: "Suppr",
+      escape: "Échap",
+    },
     retry: "Réessayer",
     previewLost: "L’aperçu n’a pas pu être chargé. Rechargez la page quand le serveur sera de nouveau joignable.",
 
@@ -87,6 +143,7 @@ export function french(locale: string): Words {
     },
     clearFilters: "Afficher tous les fichiers",
     listFailed: "Les fichiers n’ont pas pu être chargés",
+    listOld: "Les fichiers n’ont pas pu être rechargés.",
     pageFailed: "Les fichiers suivants n’ont pas pu être chargés.",
 
     dropTitle: "Déposez pour envoyer",
@@ -96,12 +153,15 @@ export function french(locale: string): Words {
     uploaded: (n) => count(n, "envoi terminé", "envois terminés"),
     uploadsFailed: (failed, all) => `${count(failed, "échec", "échecs")} sur ${count(all, "envoi", "envois")}`,
     uploadsCancelled: "Envois annulés",
+    uploadsPaused: "En attente de la connexion",
+    uploadsGoOn: "Ils reprendront d’eux-mêmes dès son retour.",
     speed: (perSecond, left) => (left ? `${perSecond}/s · encore ${left}` : `${perSecond}/s`),
     sentOf: (sent, size) => `${sent} sur ${size}`,
     upState: {
       waiting: "En attente",
       sending: "Envoi",
       storing: "Finalisation…",
+      retrying: "Nouvel essai…",
       done: "Envoyé",
       stored: "Déjà conservé",
       failed: "Échec",
@@ -116,6 +176,7 @@ export function french(locale: string): Words {
     clearFinished: "Effacer les terminés",
     collapse: "Réduire les envois",
     expand: "Afficher les envois",
+    closeUploads: "Fermer les envois",
     unreadable: (names) =>
       names.length === 1
         ? `«\u202f${names[0]}\u202f» n’a pas pu être lu.`
@@ -127,6 +188,11 @@ export function french(locale: string): Words {
     pastedName: (stamp, extension) => `Collé ${stamp}.${extension}`,
 
     preview: "Aperçu",
+    loading: "Chargement…",
+    previewTools: "Outils de l’aperçu",
+    previous: "Fichier précédent",
+    next: "Fichier suivant",
+    place: (nth, of) => `${integer.format(nth)} sur ${integer.format(of)}`,
     previewWidth: "Largeur de l’aperçu",
     close: "Fermer",
     copyLink: "Copier le lien",
@@ -139,8 +205,13 @@ export function french(locale: string): Words {
     noPdfViewer: "Ce navigateur n’a pas de lecteur de PDF.",
     openPdf: "Ouvrir le PDF",
     emptyFile: "Le fichier est vide.",
-    textCut: (size) => `Seul le début (${size}) est affiché. Téléchargez le fichier pour lire la suite.`,
-    wrap: "Couper les lignes",
+    textCut: (shown, size) => `Le début est affiché\u00a0: ${shown} sur ${size}.`,
+    showMore: "Afficher la suite",
+    wrap: "Renvoyer à la ligne",
+    picture: "Image",
+    zoomIn: "Agrandir",
+    zoomOut: "Réduire",
+    percent: (share) => percent.format(share),
     fullSize: "Afficher en taille réelle",
     fitSize: "Ajuster au volet",
     gone: "Ce fichier a été supprimé. Il ne peut plus être téléchargé.",
@@ -150,6 +221,7 @@ export function french(locale: string): Words {
     exactBytes: (n) => `(${count(n, "octet", "octets")})`,
     sharedBytes: (n) =>
       n === 1 ? "Aucun autre fichier n’a ces octets" : `${integer.format(n)} fichiers partagent ces octets`,
+    sameBytes: "Fichiers qui ont ces octets",
 
     deleted: (names) =>
       names.length === 1

@@ -1,0 +1,52 @@
+import type { StoredFile } from "../api/documents";
+import type { FileList } from "./list.svelte";
+
+/** The row that Tab leads to and keys work on, wherever the list moves it. */
+export class Cursor {
+  /** Whether the focus is in the list. */
+  focused = $state(false);
+  /** Rises when the list is to take the focus, because what had it is gone. */
+  claims = $state(0);
+
+  #id = $state<string>();
+  /** Where the row stood when it was last seen: when it is gone, the one that takes its place is next. */
+  #was = 0;
+  #list: FileList;
+
+  readonly index: number = $derived.by(() => {
+    const { rows } = this.#list;
+    const at = this.#id === undefined ? 0 : rows.findIndex(({ id }) => id === this.#id);
+    return at >= 0 ? at : Math.min(this.#was, rows.length - 1);
+  });
+
+  constructor(list: FileList) {
+    this.#list = list;
+  }
+
+  get file(): StoredFile | undefined {
+    return this.#list.rows[this.index];
+  }
+
+  set(index: number): void {
+    this.#was = index;
+    this.#id = this.#list.rows[index]?.id;
+  }
+
+  /** These rows are about to go: the cursor moves on to the next that stays, or back to the one before. */
+  leave(ids: ReadonlySet<string>): void {
+    const { rows } = this.#list;
+    const stays = (at: number) => rows[at] !== undefined && !ids.has(rows[at].id);
+    if (stays(this.index)) return;
+    const below = rows.findIndex((_, at) => at > this.index && stays(at));
+    const above = rows.findLastIndex((_, at) => at < this.index && stays(at));
+    this.set(below >= 0 ? below : Math.max(0, above));
+  }
+
+  reset(): void {
+    this.#id = undefined;
+  }
+
+  takeFocus(): void {
+    this.claims++;
+  }
+}

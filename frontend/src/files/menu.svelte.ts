@@ -1,0 +1,30 @@
+import type { StoredFile } from "../api/documents";
+
+interface Opened {
+  files: readonly StoredFile[];
+  /** A button's rectangle, or the point that was clicked (CSS pixels of the window). */
+  at: Pick<DOMRect, "left" | "right" | "top" | "bottom">;
+  /** Takes the focus back. */
+  invoker: HTMLElement;
+}
+
+/** The menu of a row, of which one at most is open. */
+export class FileMenu {
+  opened = $state.raw<Opened>();
+
+  /** Whether it belongs to this file's row alone. */
+  isOf(id: string): boolean {
+    return this.opened?.files.length === 1 && this.opened.files[0]?.id === id;
+  }
+
+  open(files: readonly StoredFile[], invoker: HTMLElement, at: Opened["at"] = invoker.getBoundingClientRect()): void {
+    this.opened = { files, invoker, at };
+  }
+
+  /** Away, with the focus where it came from; for an entry that moves the focus itself, without. */
+  close(returnFocus = true): void {
+    const { invoker } = this.opened ?? {};
+    this.opened = undefined;
+    if (returnFocus) invoker?.focus();
+  }
+}
