@@ -31,6 +31,9 @@ test: $(BACKEND) $(STATIC) ## Run every test, those in a real browser too
 	@$(NPM) test
 	@$(BIN)/python -m pytest --numprocesses auto --maxprocesses 4 --dist worksteal
 
+fuzz: $(BACKEND) ## Ask the server what nobody should: 500 examples of each kind, where make test takes a few
+	@SATCHEL_TEST_EXAMPLES=$${EXAMPLES:-500} $(BIN)/python -m pytest -q --timeout 3600 tests/fuzz
+
 check: $(BACKEND) $(FRONTEND) ## Lint, formatting and types, of both sides and of the container files
 	@$(BIN)/ruff check backend tests
 	@$(BIN)/ruff format --check backend tests
@@ -50,7 +53,7 @@ screenshots: $(BACKEND) $(STATIC) ## Draw the README's pictures, and every state
 	@SATCHEL_SCREENSHOTS=1 $(BIN)/python -m pytest -q tests/e2e/test_pictures.py
 
 setup: $(BACKEND) $(FRONTEND) ## Install what the other targets need
-	@echo "Everything is set up: \`make run\` serves it, \`make test\` tests it."
+	@echo "Everything is set up: \`make run\` serves it, make test tests it."
 
 lock: $(VENV) ## Make the lock files again (UPGRADE=--upgrade takes the newest versions)
 	@compile="$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-annotate \
@@ -63,7 +66,7 @@ clean: ## Remove all that was installed and built; your files in data/ stay
 	@rm -rf .venv node_modules dist backend/satchel/static tests/.artifacts .mypy_cache .ruff_cache .pytest_cache .hypothesis
 	@find backend tests -name __pycache__ -prune -exec rm -rf {} +
 
-.PHONY: help run dev test check bench bench-ui screenshots setup lock clean
+.PHONY: help run dev test fuzz check bench bench-ui screenshots setup lock clean
 
 $(VENV):
 	@for python in $(PYTHON); do \

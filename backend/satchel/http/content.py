@@ -123,6 +123,8 @@ async def _answer(request: Request, files: FileService, record: FileRecord, show
         return Response(status_code=416, headers={**headers, "Content-Range": f"bytes */{record.size}"})
     start, stop = part if isinstance(part, Part) else (0, record.size)
     headers["Content-Type"] = shown_as or record.content_type
+    if shown_as and shown_as.startswith(("video/", "audio/")):
+        headers["Content-Security-Policy"] += " allow-same-origin"  # a player fetches what it plays in its page's name
     headers["Content-Disposition"] = disposition
     headers["Content-Length"] = str(stop - start)
     headers["Repr-Digest"] = f"sha-256=:{b64encode(bytes.fromhex(record.sha256)).decode()}:"  # RFC 9530

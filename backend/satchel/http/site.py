@@ -9,7 +9,7 @@ from starlette.types import Scope
 
 APP = Path(__file__).parent.parent / "static" / "app"
 
-# Nothing inside the page runs, and text becomes markup through Svelte's own templates alone (Trusted Types).
+# Nothing inside the page runs. Only Svelte's own templates become markup, and one worker code (Trusted Types).
 _CSP = "; ".join(
     (
         "default-src 'self'",
@@ -22,7 +22,7 @@ _CSP = "; ".join(
         "form-action 'none'",
         "frame-ancestors 'self'",
         "require-trusted-types-for 'script'",
-        "trusted-types svelte-trusted-html",
+        "trusted-types svelte-trusted-html satchel-worker",
     )
 )
 _HEADERS = {
