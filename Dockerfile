@@ -12,7 +12,7 @@ FROM python:3.13-slim-trixie
 # A new volume at /data takes over this owner.
 RUN useradd --system --uid 10001 satchel && install --directory --owner satchel /data
 COPY --from=build /opt/satchel /opt/satchel
-ENV PATH=/opt/satchel/bin:$PATH SATCHEL_HOST=0.0.0.0 SATCHEL_PORT=8000 SATCHEL_DATA_DIR=/data
+ENV PATH=/opt/satchel/bin:$PATH SATCHEL_HOST=0.0.0.0 SATCHEL_OPEN=true SATCHEL_PORT=8000 SATCHEL_DATA_DIR=/data
 USER 10001
 WORKDIR /data
 EXPOSE 8000

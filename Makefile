@@ -31,6 +31,9 @@ test: $(BACKEND) $(STATIC) ## Run every test, those in a real browser too
 	@$(NPM) test
 	@$(BIN)/python -m pytest --numprocesses auto --maxprocesses 4 --dist worksteal
 
+fuzz: $(BACKEND) ## Ask the server what nobody should: 500 examples of each kind, where make test takes a few
+	@SATCHEL_TEST_EXAMPLES=$${EXAMPLES:-500} $(BIN)/python -m pytest -q --timeout 3600 tests/fuzz
+
 check: $(BACKEND) $(FRONTEND) ## Lint, formatting and types, of both sides and of the container files
 	@$(BIN)/ruff check backend tests
 	@$(BIN)/ruff format --check backend tests
@@ -69,7 +72,7 @@ clean: ## Remove all that was installed and built; your files in data/ stay
 	@rm -rf .venv node_modules dist backend/satchel/static tests/.artifacts .mypy_cache .ruff_cache .pytest_cache .hypothesis
 	@find backend tests -name __pycache__ -prune -exec rm -rf {} +
 
-.PHONY: help run dev test check faults mutations bench bench-ui screenshots setup lock clean
+.PHONY: help run dev test faults mutations fuzz check bench bench-ui screenshots setup lock clean
 
 $(VENV):
 	@for python in $(PYTHON); do \

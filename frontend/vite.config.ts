@@ -63,7 +63,8 @@ function firstLoad(limit: number): Plugin {
   };
 }
 
-const backend = "http://127.0.0.1:8000";
+// The Host stays that of the page, or the server would take the page for another site's.
+const backend = { target: "http://127.0.0.1:8000", changeOrigin: false };
 
 export default defineConfig(({ mode }) => ({
   root: here("."),
@@ -82,7 +83,7 @@ export default defineConfig(({ mode }) => ({
   worker: { format: "es" },
   server: {
     proxy: {
-      "/graphql": { target: backend, ws: true },
+      "/graphql": { ...backend, ws: true },
       "/files": backend,
       "/vendor": backend,
       "/docs": backend,

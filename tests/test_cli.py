@@ -143,9 +143,29 @@ async def test_a_second_server_on_the_same_data_stops_with_one_line(server, run)
 async def test_a_host_that_is_not_ours_stops_the_start_with_one_line(run):
     """So it is with an address that this machine does not have, and with a name that nobody has."""
     for host in ("192.0.2.1", "no-such-host.invalid"):
-        code, out, err = await run("serve", "--host", host, "--port", "0")
+        code, out, err = await run("serve", "--host", host, "--port", "0", open=True)
         assert (code, out) == (2, "")
         assert re.fullmatch(rf"satchel: cannot start: [^\n]*{host}[^\n]*SATCHEL_HOST[^\n]*\n", err)
+
+
+@pytest.mark.parametrize("host", ["0.0.0.0", "::", "", "192.0.2.1"])
+@pytest.mark.parametrize("workers", [1, 2])
+async def test_listening_beyond_the_machine_wants_permission(run, tmp_path, host, workers):
+    """Before anything is opened or listened on, one line names the setting that gives it."""
+    shared = {"database_url": "postgresql://nobody@127.0.0.1:1/none", "storage_url": "s3+http://127.0.0.1:1/none"}
+    keys = {"s3_access_key": "key", "s3_secret_key": "secret"}
+    stack = {**shared, **keys, "workers": workers} if workers > 1 else {}
+    code, out, err = await run("serve", "--port", "0", host=host, **stack)
+    assert (code, out) == (2, "")
+    assert re.fullmatch(r"satchel: cannot start: [^\n]*SATCHEL_OPEN=true[^\n]*\n", err)
+    assert not (tmp_path / "data").exists()
+
+
+async def test_with_permission_it_listens_beyond_the_machine(serve):
+    """And answers to any of its addresses."""
+    server = await serve(host="0.0.0.0", open="true")
+    async with httpx.AsyncClient() as client:
+        assert (await client.get(f"http://127.0.0.1:{server.port}/healthz")).status_code == 200
 
 
 async def test_a_port_in_use_stops_the_start_with_one_line(run):

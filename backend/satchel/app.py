@@ -3,6 +3,7 @@
 import asyncio
 import fcntl
 import os
+from collections import Counter
 from collections.abc import AsyncIterator, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from pathlib import Path
@@ -10,6 +11,7 @@ from pathlib import Path
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
+from starlette.middleware.cors import CORSMiddleware
 from starlette.responses import Response
 from starlette.routing import Match
 
@@ -24,6 +26,7 @@ from satchel.files import FileService
 from satchel.graphql.router import router as graphql
 from satchel.http import content, files, guards, health, site
 from satchel.http.docs import docs_routes
+from satchel.http.origins import KnownPlaces
 from satchel.metadata import Metadata
 from satchel.sweeper import Sweeper
 
@@ -142,13 +145,29 @@ def create_app(stack: Stack) -> FastAPI:
         },
     )
     app.state.files, app.state.events = stack.files, stack.events
+    app.state.websockets = Counter()  # those that are open now, by the address that they come from
     for router in ROUTERS:
         app.include_router(router)
     docs_routes(app)
     app.mount("/", site.Assets(directory=site.APP, check_dir=False))
-    app.add_middleware(guards.EarlyAnswers, drain=int(stack.settings.refusal_drain))
-    app.add_middleware(guards.RequestIds)
+    _guard(app, stack.settings)
     return app
+
+
+def _guard(app: FastAPI, settings: Settings) -> None:
+    """Put what stands before the routes in its order, the innermost first."""
+    app.add_middleware(KnownPlaces, hosts=settings.hosts, origins=settings.origins)
+    app.add_middleware(guards.EarlyAnswers, drain=int(settings.refusal_drain))
+    if settings.origins:
+        app.add_middleware(
+            CORSMiddleware,
+            allow_origins=sorted(settings.origins),
+            allow_methods=["GET", "HEAD", "POST", "DELETE"],
+            allow_headers=["*"],
+            expose_headers=["*"],
+        )
+    app.add_middleware(guards.SafeHeaders)
+    app.add_middleware(guards.RequestIds)
 
 
 async def _answer_invalid(_: Request, error: Exception) -> Response:

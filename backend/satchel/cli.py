@@ -55,13 +55,20 @@ def serve(
         sockets = [listening(settings.host, settings.port) if socket is None else inherited(socket)]
         await Server(create_app(stack), settings).serve(sockets)
 
-    _run(settings, lambda: _with_stack(settings, run, background=True))
+    async def permitted() -> None:
+        from satchel.http.server import require_permission
+
+        require_permission(settings)
+        await _with_stack(settings, run, background=True)
+
+    _run(settings, permitted)
 
 
 async def _supervise(settings: config.Settings) -> int:
-    from satchel.http.server import listening
+    from satchel.http.server import listening, require_permission
     from satchel.workers import Workers
 
+    require_permission(settings)
     return await Workers(settings, listening(settings.host, settings.port)).run()
 
 

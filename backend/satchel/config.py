@@ -36,6 +36,10 @@ Count = Annotated[int, Field(gt=0)]
 Bytes = Annotated[ByteSize, Field(gt=0)]
 
 
+def _listed(text: str) -> list[str]:
+    return [entry for entry in (entry.strip() for entry in text.split(",")) if entry]
+
+
 class Settings(BaseSettings):
     """Everything that can be set. Sizes take units (`64KiB`, `5GB`), durations too (`30s`, `7d`)."""
 
@@ -43,6 +47,21 @@ class Settings(BaseSettings):
 
     host: str = Field("127.0.0.1", description="The address to listen on.")
     port: int = Field(8000, ge=0, le=65535, description="The port to listen on; 0 takes a free one.")
+    open: bool = Field(
+        default=False,
+        description="Whether to listen beyond this machine: whoever reaches the port may read, add and delete.",
+    )
+    allowed_hosts: str = Field(
+        "",
+        description="Names that the server answers to besides `localhost`, IP addresses and its own, with commas: "
+        "`files.example.org`.",
+    )
+    allowed_origins: str = Field(
+        "",
+        description="Other sites whose pages may use the server (CORS), with commas: `https://app.example.org`.",
+    )
+    playground: bool = Field(default=True, description="Whether `/graphql` shows browsers the playground.")
+    introspection: bool = Field(default=True, description="Whether GraphQL tells its schema.")
     workers: Count = Field(1, description="Processes that serve; more than one needs PostgreSQL and S3.")
     data_dir: Path = Field(Path("data"), description="Where the embedded database and store keep everything.")
     database_url: str = Field(
@@ -80,6 +99,27 @@ class Settings(BaseSettings):
         ByteSize(4 * MIB), description="What is still read of a body after it was refused, so that the client sees why."
     )
 
+    max_query_tokens: Count = Field(1000, description="The words and signs of a GraphQL document.")
+    max_query_depth: Count = Field(8, description="How deep its fields nest, those of introspection apart.")
+    max_query_aliases: Count = Field(15, description="Its aliases, those of fragments wherever they are used.")
+    max_query_directives: Count = Field(50, description="Its directives, counted alike.")
+    max_query_cost: Count = Field(
+        10_000,
+        description="The values that its answer may hold, by its fields and the pages that it asks for.",
+    )
+    max_url_size: Bytes = Field(ByteSize(8 * KIB), description="The path and query of a request.")
+    max_header_size: Bytes = Field(ByteSize(64 * KIB), description="All headers of a request together.")
+    max_headers: Count = Field(100, description="How many headers a request may have.")
+    header_timeout: Seconds = Field(timedelta(seconds=10), description="How long they may take to arrive.")
+    keep_alive_timeout: Seconds = Field(timedelta(seconds=5), description="How long a connection may wait unused.")
+    body_timeout: Seconds = Field(
+        timedelta(seconds=30), description="Over how long the rate of a body is measured, while it is waited for."
+    )
+    min_body_rate: Bytes = Field(ByteSize(KIB), description="The least of a body that arrives in each second of that.")
+    send_timeout: Seconds = Field(
+        timedelta(seconds=60), description="How long a client may take nothing of an answer before it is cut off."
+    )
+
     upload_memory: Bytes = Field(
         ByteSize(128 * MIB), description="The memory for bytes on their way to the store, of all uploads together."
     )
@@ -107,6 +147,9 @@ class Settings(BaseSettings):
     )
     websocket_max_message: Bytes = Field(ByteSize(64 * KIB), description="The largest WebSocket message taken.")
     max_subscriptions: Count = Field(16, description="Operations at once on one WebSocket.")
+    max_websockets: Count = Field(
+        1000, description="WebSockets at once from one address, of each process; a proxy is one address."
+    )
     shutdown_timeout: Seconds = Field(
         timedelta(seconds=30), description="How long running uploads may take to finish after SIGTERM."
     )
@@ -115,6 +158,19 @@ class Settings(BaseSettings):
     log_format: Literal["auto", "console", "json"] = Field(
         "auto", description="`console` for people, `json` for machines; `auto` asks whether a terminal looks on."
     )
+
+    @field_validator("allowed_origins")
+    @classmethod
+    def _written_as_browsers_do(cls, origins: str) -> str:
+        for origin in _listed(origins):
+            parts = urlsplit(origin)
+            if (
+                parts.scheme not in {"http", "https"}
+                or not parts.netloc
+                or origin != f"{parts.scheme}://{parts.netloc}"
+            ):
+                raise ValueError("an origin is written without a path: https://app.example.org")
+        return origins
 
     @field_validator("database_url")
     @classmethod
@@ -143,6 +199,16 @@ class Settings(BaseSettings):
                 "SATCHEL_WORKERS: several need PostgreSQL and S3 (SATCHEL_DATABASE_URL, SATCHEL_STORAGE_URL)"
             )
         return self
+
+    @property
+    def hosts(self) -> frozenset[str]:
+        """The names, in lower case, that the server answers to besides loopback names and IP addresses."""
+        return frozenset(name.lower() for name in (*_listed(self.allowed_hosts), self.host))
+
+    @property
+    def origins(self) -> frozenset[str]:
+        """The other sites whose pages may use the server."""
+        return frozenset(_listed(self.allowed_origins))
 
     @property
     def database(self) -> str:

@@ -34,7 +34,8 @@ class Workers:
         self._listening = listening  # kept, or it would be closed
         self._fd = listening.fileno()
         self._command = (sys.executable, "-m", "satchel", "serve", "--socket", str(self._fd))
-        self._environment = {**os.environ, "SATCHEL_WORKERS": "1", "SATCHEL_DATA_DIR": str(settings.data_dir)}
+        given = {"WORKERS": "1", "DATA_DIR": str(settings.data_dir), "HOST": settings.host}
+        self._environment = {**os.environ, **{f"SATCHEL_{name}": value for name, value in given.items()}}
         self._running: set[Process] = set()
         self._serving = 0
         self._first_serves = asyncio.Event()

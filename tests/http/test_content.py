@@ -20,7 +20,6 @@ from kept import eventually
 from satchel.blobs import Slice
 from satchel.errors import Code, SatchelError
 from satchel.filenames import clean_filename
-from satchel.http import content
 from satchel.http.content import ByteStream, content_disposition, download_url, failed_condition, preview_url
 from stacks import embedded_only, one_is_enough
 
@@ -94,6 +93,7 @@ async def test_both_routes_describe_the_bytes(reader, digits, route, method):
             "default-src 'none'; style-src 'unsafe-inline'; img-src 'self'; media-src 'self'; sandbox"
         ),
         "cross-origin-resource-policy": "same-origin",
+        "cross-origin-opener-policy": "same-origin",
         "referrer-policy": "no-referrer",
     }
     assert response.status_code == 200
@@ -550,9 +550,9 @@ class Connection:
         return bool(self.messages) and not self.messages[-1].get("more_body", True)
 
 
-def respond(chunks, connection, send=None):
+def respond(chunks, connection, send=None, timeout=60):
     """Run the response of a stream on a connection."""
-    response = ByteStream(chunks, 200, {"Content-Length": "4"})
+    response = ByteStream(chunks, 200, {"Content-Length": "4"}, timeout)
     return response({"type": "http"}, connection.receive, send or connection.send)
 
 
@@ -575,7 +575,7 @@ async def test_a_server_that_sends_from_descriptors_is_given_slices():
     blob, connection = Chunks(Slice(7, 2, 4), Slice(7, 6, 3), Slice(8, None, 3)), Connection()
     blob.slices = lambda: aiter(blob)
     extensions = {"http.response.zerocopysend": {}}
-    response = ByteStream(blob, 206, {"Content-Length": "10"})
+    response = ByteStream(blob, 206, {"Content-Length": "10"}, 60)
     await response({"type": "http", "extensions": extensions}, connection.receive, connection.send)
     slices = [message for message in connection.messages if message["type"] == "http.response.zerocopysend"]
     places = [{key: one[key] for key in ("file", "offset", "count") if key in one} for one in slices]
@@ -591,7 +591,7 @@ async def test_a_server_that_sends_from_descriptors_is_given_slices():
 async def test_what_has_no_slices_is_copied():
     """A server that could send from descriptors gets the chunks of a blob that has none."""
     blob, connection = Chunks(b"ab", b"cd"), Connection()
-    response = ByteStream(blob, 200, {"Content-Length": "4"})
+    response = ByteStream(blob, 200, {"Content-Length": "4"}, 60)
     extensions = {"http.response.zerocopysend": {}}
     await response({"type": "http", "extensions": extensions}, connection.receive, connection.send)
     assert connection.body == b"abcd"
@@ -658,9 +658,8 @@ async def test_a_slow_client_slows_the_reading():
     assert chunks.read == 1000
 
 
-async def test_a_client_that_stops_reading_is_given_up(monkeypatch):
+async def test_a_client_that_stops_reading_is_given_up():
     """A client that takes nothing for too long is cut off."""
-    monkeypatch.setattr(content, "SEND_TIMEOUT", 0.01)
     chunks, connection = Chunks(b"ab", b"cd"), Connection()
 
     async def send(message):
@@ -668,7 +667,7 @@ async def test_a_client_that_stops_reading_is_given_up(monkeypatch):
         if message["type"] == "http.response.body":
             await asyncio.Event().wait()
 
-    await respond(chunks, connection, send)
+    await respond(chunks, connection, send, timeout=0.01)
     assert not connection.complete
     assert chunks.closed
 

@@ -379,7 +379,7 @@ async def test_of_a_refused_body_no_more_than_the_drain_is_read(app, settings):
     async def send(message):
         sent.append(message)
 
-    headers = [(b"content-type", MULTIPART.encode()), (b"transfer-encoding", b"chunked")]
+    headers = [(b"host", b"localhost"), (b"content-type", MULTIPART.encode()), (b"transfer-encoding", b"chunked")]
     scope = {"type": "http", "method": "POST", "path": "/files/upload", "query_string": b"", "headers": headers}
     await app(scope, receive, send)
     assert sent[0]["status"] == 400

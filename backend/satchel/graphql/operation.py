@@ -11,15 +11,17 @@ import orjson
 from graphql import (
     GraphQLError,
     GraphQLSchema,
+    NoSchemaIntrospectionCustomRule,
     OperationDefinitionNode,
     OperationType,
     get_operation_ast,
     get_variable_values,
-    parse,
+    specified_rules,
     validate,
 )
 
 from satchel.errors import Code, SatchelError
+from satchel.graphql.limits import Limits, limit, parsed
 
 
 @dataclass
@@ -72,15 +74,18 @@ def read_operation(parameters: object, code: Code = Code.BAD_REQUEST) -> Operati
     return Operation(query, name or None, variables or {})
 
 
-def check(schema: GraphQLSchema, operation: Operation) -> OperationType:
-    """Parse, validate, choose the operation and coerce its variables; gives its type.
+def check(schema: GraphQLSchema, operation: Operation, limits: Limits) -> OperationType:
+    """Parse, measure, validate, choose the operation and coerce its variables; gives its type.
 
     Raises:
         InvalidOperation: with all that is wrong.
+        SatchelError: QUERY_TOO_COMPLEX.
     """
     try:
-        document = parse(operation.query)
-        if errors := validate(schema, document):
+        document = parsed(operation.query, limits)
+        limit(schema, document, operation.variables, limits)
+        rules = specified_rules if limits.introspection else (*specified_rules, NoSchemaIntrospectionCustomRule)
+        if errors := validate(schema, document, rules, hide_suggestions=not limits.introspection):
             raise InvalidOperation(errors)
         chosen = get_operation_ast(document, operation.name)
         if chosen is None:

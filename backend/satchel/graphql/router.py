@@ -13,15 +13,16 @@ from graphql import GraphQLError, OperationType
 
 from satchel.errors import Code, SatchelError
 from satchel.graphql import websocket
+from satchel.graphql.limits import Limits
 from satchel.graphql.operation import InvalidOperation, Operation, check, read_json, read_operation
 from satchel.graphql.schema import core_schema, schema
 from satchel.graphql.types import Context
 from satchel.graphql.uploads import read_upload_request
 from satchel.http import body
 from satchel.http.docs import playground_page
+from satchel.http.guards import JSON, failed_operation
 from satchel.http.multipart import MultipartReader
 
-JSON = "application/json"
 GRAPHQL_JSON = "application/graphql-response+json"
 
 router = APIRouter(include_in_schema=False)
@@ -37,6 +38,8 @@ async def post(request: Request) -> Response:
 async def get(request: Request) -> Response:
     """Run a query, or show the playground to a browser."""
     if "query" not in request.query_params and _wants_page(request):
+        if not request.app.state.files.settings.playground:
+            raise SatchelError(Code.NOT_FOUND, "The playground is switched off (SATCHEL_PLAYGROUND).")
         return playground_page()
     return await _respond(request, _run_get)
 
@@ -45,7 +48,19 @@ async def get(request: Request) -> Response:
 async def subscribe(socket: WebSocket) -> None:
     """Run operations over graphql-transport-ws."""
     state = socket.app.state
-    await websocket.serve(socket, Context(state.files, state.events, uuid.uuid4().hex[:16]), state.files.settings)
+    settings, open_from = state.files.settings, state.websockets
+    address = socket.client.host if socket.client else ""
+    if open_from[address] >= settings.max_websockets:
+        detail = f"An address opens {settings.max_websockets} WebSockets at once (SATCHEL_MAX_WEBSOCKETS)."
+        await socket.send_denial_response(failed_operation(SatchelError(Code.TOO_MANY_CONNECTIONS, detail)))
+        return
+    open_from[address] += 1
+    try:
+        await websocket.serve(socket, Context(state.files, state.events, uuid.uuid4().hex[:16]), settings)
+    finally:
+        open_from[address] -= 1
+        if not open_from[address]:
+            del open_from[address]
 
 
 async def _respond(request: Request, run: Callable[[Request, str], Awaitable[Response]]) -> Response:
@@ -55,8 +70,7 @@ async def _respond(request: Request, run: Callable[[Request, str], Awaitable[Res
         return await run(request, media_type)
     except SatchelError as error:
         # Not run at all: the table's status, in any media type.
-        content = {"errors": [{"message": error.detail, "extensions": error.extensions}]}
-        return _answer(content, media_type, error.code.value.status, error.headers())
+        return failed_operation(error, kind=media_type)
 
 
 async def _run_post(request: Request, media_type: str) -> Response:
@@ -82,7 +96,7 @@ async def _run_get(request: Request, media_type: str) -> Response:
 
 async def _run(request: Request, operation: Operation, media_type: str, allowed: set[OperationType]) -> Response:
     try:
-        chosen = check(core_schema, operation)
+        chosen = check(core_schema, operation, _limits(request))
     except InvalidOperation as invalid:
         # In the older media type only a request that is not well formed has another status than 200.
         return _invalid(invalid, media_type, 400 if media_type == GRAPHQL_JSON else 200)
@@ -91,11 +105,15 @@ async def _run(request: Request, operation: Operation, media_type: str, allowed:
     return await _execute(request, operation, media_type)
 
 
+def _limits(request: Request) -> Limits:
+    return Limits.of(request.app.state.files.settings)
+
+
 async def _run_with_files(request: Request, media_type: str) -> Response:
     files = request.app.state.files
 
     def admit(operation: Operation) -> None:
-        if check(core_schema, operation) is OperationType.SUBSCRIPTION:
+        if check(core_schema, operation, _limits(request)) is OperationType.SUBSCRIPTION:
             raise InvalidOperation([GraphQLError("A subscription is run over a WebSocket.")])
 
     reader = MultipartReader(request.headers.get("content-type", ""), body.stream(request.receive))
@@ -127,7 +145,7 @@ def _answer(
     return Response(
         orjson.dumps(content),
         status,
-        {"Cache-Control": "no-store", "X-Content-Type-Options": "nosniff", **(headers or {})},
+        {"Cache-Control": "no-store", **(headers or {})},
         media_type=f"{media_type}; charset=utf-8",
     )
 

@@ -18,7 +18,8 @@ from strawberry.subscriptions.protocols.graphql_transport_ws.types import Subscr
 from strawberry.types.unset import UNSET
 
 from satchel.config import Settings
-from satchel.errors import Code
+from satchel.errors import Code, SatchelError
+from satchel.graphql.limits import Limits
 from satchel.graphql.operation import InvalidOperation, Operation, check
 from satchel.graphql.schema import core_schema, schema
 from satchel.graphql.types import Context
@@ -48,6 +49,7 @@ async def serve(socket: WebSocket, context: Context, settings: Settings) -> None
         connection_init_wait_timeout=settings.websocket_init_timeout,
         max_subscriptions_per_connection=settings.max_subscriptions,
     )
+    handler.limits = Limits.of(settings)
     await adapter.run(handler)
 
 
@@ -61,6 +63,8 @@ class _View:
 
 class _Handler(BaseGraphQLTransportWSHandler[Context, None]):
     """Strawberry's state machine, which refuses what the other doors refuse; silent about peers that went away."""
+
+    limits: Limits
 
     async def handle_subscribe(self, message: SubscribeMessage) -> None:
         """Start an operation that can run, where there is room for it."""
@@ -77,7 +81,9 @@ class _Handler(BaseGraphQLTransportWSHandler[Context, None]):
             return [{"message": detail, "extensions": {"code": Code.TOO_MANY_SUBSCRIPTIONS.name}}]
         operation = Operation(payload["query"], payload.get("operationName"), payload.get("variables") or {})
         try:
-            check(core_schema, operation)
+            check(core_schema, operation, self.limits)
+        except SatchelError as error:
+            return [{"message": error.detail, "extensions": error.extensions}]
         except InvalidOperation as invalid:
             return invalid.formatted
         return []

@@ -26,9 +26,6 @@ from satchel.http.ranges import Outcome, Part, parse_range
 from satchel.media import inline_type
 from satchel.metadata import FileRecord
 
-SEND_TIMEOUT = 60
-"""Seconds that a client may take for one chunk before the connection is given up, as in nginx's `send_timeout`."""
-
 # The bytes are a stranger's. The browser takes the type as given, runs nothing in it, gives it an origin of its own
 # and keeps it from other sites; PDF and media viewers work all the same.
 _SAFETY = {
@@ -126,6 +123,8 @@ async def _answer(request: Request, files: FileService, record: FileRecord, show
         return Response(status_code=416, headers={**headers, "Content-Range": f"bytes */{record.size}"})
     start, stop = part if isinstance(part, Part) else (0, record.size)
     headers["Content-Type"] = shown_as or record.content_type
+    if shown_as and shown_as.startswith(("video/", "audio/")):
+        headers["Content-Security-Policy"] += " allow-same-origin"  # a player fetches what it plays in its page's name
     headers["Content-Disposition"] = disposition
     headers["Content-Length"] = str(stop - start)
     headers["Repr-Digest"] = f"sha-256=:{b64encode(bytes.fromhex(record.sha256)).decode()}:"  # RFC 9530
@@ -134,7 +133,8 @@ async def _answer(request: Request, files: FileService, record: FileRecord, show
     blob = await files.read(record, start, stop - start)
     if part is not Outcome.WHOLE:
         headers["Content-Range"] = f"bytes {start}-{stop - 1}/{record.size}"
-    return ByteStream(blob, 200 if part is Outcome.WHOLE else 206, headers)
+    timeout = files.settings.send_timeout.total_seconds()
+    return ByteStream(blob, 200 if part is Outcome.WHOLE else 206, headers, timeout)
 
 
 def _misused(headers: Headers) -> bool:
@@ -225,14 +225,16 @@ class ByteStream(Response):
     """A response whose body is a range of a blob, of as many bytes as its Content-Length says.
 
     The blob is closed however the response ends. A failure of the store before the first byte is raised; after it, the
-    connection breaks off short of the Content-Length, which is the only way left to tell the client.
+    connection breaks off short of the Content-Length, which is the only way left to tell the client. So it does when
+    the client takes longer than `timeout` seconds for one chunk.
     """
 
-    def __init__(self, blob: BlobReader, status_code: int, headers: Mapping[str, str]) -> None:
+    def __init__(self, blob: BlobReader, status_code: int, headers: Mapping[str, str], timeout: float) -> None:
         self.status_code = status_code
         self.background = None
         self.init_headers(headers)
         self._blob = blob
+        self._timeout = timeout
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Send it all, or as much as the client stays for."""
@@ -252,7 +254,7 @@ class ByteStream(Response):
             # A server hands a chunk to its transport and waits, when it gets the next one, until that has drained: so
             # this plain loop reads one chunk while the one before is on its way, and holds two at most.
             while not client_left.done():
-                async with asyncio.timeout(SEND_TIMEOUT):
+                async with asyncio.timeout(self._timeout):
                     await send(message)
                 if not message["more_body"]:
                     return

@@ -17,6 +17,8 @@ from starlette.responses import HTMLResponse, PlainTextResponse, Response
 from starlette.staticfiles import StaticFiles
 from starlette.types import Scope
 
+from satchel.http.site import ASSET_POLICY
+
 VENDOR: Final = Path(__file__).parent.parent / "static" / "vendor"
 """One folder a page, named with the version of what it holds: `altair-8.5.9`."""
 
@@ -166,7 +168,7 @@ def playground_page(vendor: Path = VENDOR) -> Response:
     <script type="module" src="main.js"></script>
     <app-root></app-root>""",
         script,
-        "connect-src 'self' ws: wss:; worker-src 'self' blob:",
+        "connect-src 'self'; worker-src 'self' blob:",
     )
 
 
@@ -176,7 +178,7 @@ class _VendorFiles(StaticFiles):
     async def get_response(self, path: str, scope: Scope) -> Response:
         response = await super().get_response(path, scope)
         response.headers["Cache-Control"] = "public, max-age=31536000, immutable"
-        response.headers["X-Content-Type-Options"] = "nosniff"
+        response.headers["Content-Security-Policy"] = ASSET_POLICY
         return response
 
 
@@ -207,8 +209,6 @@ def _page(title: str, folder: str | None, content: str, script: str, policy: str
     )
     headers = {
         "Content-Security-Policy": policy,
-        "X-Content-Type-Options": "nosniff",
-        "Referrer-Policy": "no-referrer",
         "Cache-Control": "no-cache",
     }
     return HTMLResponse(html, headers=headers)

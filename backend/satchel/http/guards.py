@@ -1,4 +1,4 @@
-"""What stands between the server and the routes: early answers, failures as documents, request ids."""
+"""What stands between the server and the routes: early answers, failures as documents, safe headers, request ids."""
 
 import asyncio
 import uuid
@@ -13,6 +13,17 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from satchel.errors import Code, SatchelError
 
 DRAIN_SECONDS = 5
+JSON = "application/json"
+
+# Of an answer that says nothing else: it is taken as the type that it has, runs and loads nothing, and no other site's
+# page gets it, frames it or keeps a hold on the window that shows it.
+_SAFE_HEADERS = {
+    "X-Content-Type-Options": "nosniff",
+    "Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'",
+    "Cross-Origin-Resource-Policy": "same-origin",
+    "Cross-Origin-Opener-Policy": "same-origin",
+    "Referrer-Policy": "no-referrer",
+}
 
 log = structlog.get_logger(__name__)
 
@@ -75,6 +86,25 @@ def _has_body(scope: Scope) -> bool:
     )
 
 
+class SafeHeaders:
+    """Gives every answer the headers that keep browsers safe, where it has none of its own."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Add them to the head of the answer."""
+
+        async def with_headers(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                headers = MutableHeaders(raw=message["headers"])
+                for name, value in _SAFE_HEADERS.items():
+                    headers.setdefault(name, value)
+            await send(message)
+
+        await self._app(scope, receive, with_headers)
+
+
 class RequestIds:
     """Gives each request an id, for the log and for what an unexpected failure tells its client."""
 
@@ -115,6 +145,16 @@ def problem(error: SatchelError, headers: dict[str, str] | None = None) -> Respo
         error.code.value.status,
         {**error.headers(), **(headers or {}), "Cache-Control": "no-store"},
         media_type="application/problem+json",
+    )
+
+
+def failed_operation(error: SatchelError, headers: dict[str, str] | None = None, kind: str = JSON) -> Response:
+    """A failure as GraphQL clients expect it, of an operation that was not run at all."""
+    return Response(
+        orjson.dumps({"errors": [{"message": error.detail, "extensions": error.extensions}]}),
+        error.code.value.status,
+        {**error.headers(), **(headers or {}), "Cache-Control": "no-store"},
+        media_type=f"{kind}; charset=utf-8",
     )
 
 

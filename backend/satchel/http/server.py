@@ -1,6 +1,7 @@
 """The server: uvicorn, and the one thing that it lacks for a file service, sending files without copying them."""
 
 import asyncio
+import ipaddress
 import os
 import socket
 from collections.abc import MutableMapping
@@ -8,10 +9,12 @@ from typing import Any, Self, cast
 
 import uvicorn
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
+from uvicorn.protocols.http.httptools_impl import RequestResponseCycle
 
 import satchel
 from satchel.config import Settings
+from satchel.errors import CannotStart
+from satchel.http.protocol import LimitedProtocol, LimitedSocketProtocol, Limits
 from satchel.readiness import writable
 from satchel.threads import run_in
 
@@ -20,18 +23,20 @@ class Server(uvicorn.Server):
     """Serves an application, and says where it listens and keeps its data once both are true."""
 
     def __init__(self, app: ASGIApp, settings: Settings) -> None:
+        limits = Limits.of(settings)
         config = uvicorn.Config(
             app,
             host=settings.host,
             port=settings.port,
-            http=FileProtocol,
-            ws="websockets-sansio",
+            http=type("Protocol", (FileProtocol,), {"limits": limits}),
+            ws=type("SocketProtocol", (LimitedSocketProtocol,), {"limits": limits}),
             ws_max_size=int(settings.websocket_max_message),
             lifespan="off",
             log_config=None,
             access_log=False,
             server_header=False,
             proxy_headers=False,
+            timeout_keep_alive=cast("int", settings.keep_alive_timeout.total_seconds()),  # handed to the event loop
             timeout_graceful_shutdown=int(settings.shutdown_timeout.total_seconds()),
         )
         super().__init__(config)
@@ -46,6 +51,25 @@ class Server(uvicorn.Server):
             print(f"Satchel {satchel.__version__} at http://{host}:{port} (data in {self._places})", flush=True)  # noqa: T201
 
 
+def require_permission(settings: Settings) -> None:
+    """Listen beyond this machine only where somebody said so: there are no accounts.
+
+    Raises:
+        CannotStart: nobody did.
+        OSError: the address cannot be found.
+    """
+    host, port = settings.host, settings.port
+    try:
+        found = socket.getaddrinfo(host or None, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
+    except OSError as error:
+        raise _deaf(host, port, error) from error
+    if not settings.open and not all(ipaddress.ip_address(place[4][0]).is_loopback for place in found):
+        raise CannotStart(
+            f"on {host or 'every address'}, whoever reaches port {port} may read, add and delete files; "
+            "if that is meant, set SATCHEL_OPEN=true, else SATCHEL_HOST=127.0.0.1"
+        )
+
+
 def listening(host: str, port: int) -> socket.socket:
     """A socket that listens. uvicorn would make one by itself, but on a failure it logs and exits.
 
@@ -55,11 +79,15 @@ def listening(host: str, port: int) -> socket.socket:
     try:
         return socket.create_server((host, port), family=socket.AF_INET6 if ":" in host else socket.AF_INET)
     except OSError as error:
-        why = error.strerror or error
-        raise OSError(f"nothing can listen on {host} port {port} (SATCHEL_HOST, SATCHEL_PORT): {why}") from error
+        raise _deaf(host, port, error) from error
 
 
-class FileProtocol(HttpToolsProtocol):
+def _deaf(host: str, port: int, error: OSError) -> OSError:
+    why = error.strerror or error
+    return OSError(f"nothing can listen on {host} port {port} (SATCHEL_HOST, SATCHEL_PORT): {why}")
+
+
+class FileProtocol(LimitedProtocol):
     """uvicorn's protocol for large bodies: two copies less on the way in, and none on the way out.
 
     The way out is the ASGI extension `http.response.zerocopysend`:

@@ -1,0 +1,212 @@
+"""How much a GraphQL operation may ask for, told from its text, before it is validated or run.
+
+All is counted as if each fragment stood wherever it is used; a fragment itself is looked at once, so that no nesting of
+fragments makes the counting long.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Self
+
+from graphql import (
+    DocumentNode,
+    FieldNode,
+    FragmentDefinitionNode,
+    GraphQLError,
+    GraphQLField,
+    GraphQLNamedType,
+    GraphQLSchema,
+    GraphQLSyntaxError,
+    InlineFragmentNode,
+    IntValueNode,
+    OperationDefinitionNode,
+    SchemaMetaFieldDef,
+    SelectionNode,
+    SelectionSetNode,
+    TypeMetaFieldDef,
+    ValueNode,
+    VariableNode,
+    get_named_type,
+    get_nullable_type,
+    is_list_type,
+    parse,
+)
+
+from satchel.config import Settings
+from satchel.errors import Code, SatchelError
+
+PAGE = "first"
+"""The argument that says how many entries the lists below a field have."""
+
+
+@dataclass(frozen=True)
+class Limits:
+    """The bounds of one operation, and whether it may ask for the schema."""
+
+    tokens: int
+    depth: int
+    aliases: int
+    directives: int
+    cost: int
+    introspection: bool = True
+
+    @classmethod
+    def of(cls, settings: Settings) -> Self:
+        """Those that the settings name."""
+        return cls(
+            settings.max_query_tokens,
+            settings.max_query_depth,
+            settings.max_query_aliases,
+            settings.max_query_directives,
+            settings.max_query_cost,
+            settings.introspection,
+        )
+
+
+def parsed(query: str, limits: Limits) -> DocumentNode:
+    """The document. Raises QUERY_TOO_COMPLEX for one that is too long, and GraphQLError for one that is none."""
+    try:
+        return parse(query, max_tokens=limits.tokens)
+    except GraphQLSyntaxError as error:
+        if f"more than {limits.tokens} tokens" in error.message or f"more that {limits.tokens} tokens" in error.message:
+            raise _too_complex("tokens", limits.tokens) from None
+        raise
+
+
+def limit(schema: GraphQLSchema, document: DocumentNode, variables: Mapping[str, Any], limits: Limits) -> None:
+    """Raises QUERY_TOO_COMPLEX, naming the setting, and GraphQLError for fragments that contain themselves."""
+    size = _Meter(schema, document, variables).measure()
+    for name in ("depth", "aliases", "directives"):
+        if getattr(size, name) > getattr(limits, name):
+            raise _too_complex(name, getattr(limits, name))
+    if size.once + size.each > limits.cost:
+        raise _too_complex("cost", limits.cost)
+
+
+def _too_complex(name: str, most: int) -> SatchelError:
+    return SatchelError(
+        Code.QUERY_TOO_COMPLEX, f"An operation may have {name} of {most:,} at most (SATCHEL_MAX_QUERY_{name.upper()})."
+    )
+
+
+@dataclass(frozen=True)
+class _Size:
+    """What a selection amounts to; its values are told `once`, and `each` for every entry of the page it is in."""
+
+    depth: int = 0
+    aliases: int = 0
+    directives: int = 0
+    once: int = 0
+    each: int = 0
+
+    def __add__(self, other: "_Size") -> "_Size":
+        return _Size(
+            max(self.depth, other.depth),
+            self.aliases + other.aliases,
+            self.directives + other.directives,
+            self.once + other.once,
+            self.each + other.each,
+        )
+
+
+class _Meter:
+    """Measures a document. What the schema does not know counts too; validation says so afterwards."""
+
+    def __init__(self, schema: GraphQLSchema, document: DocumentNode, variables: Mapping[str, Any]) -> None:
+        self._schema = schema
+        self._document = document
+        self._variables = variables
+        self._fragments = {
+            node.name.value: node for node in document.definitions if isinstance(node, FragmentDefinitionNode)
+        }
+        self._sizes: dict[str, _Size | None] = {}
+
+    def measure(self) -> _Size:
+        """All operations together, and each fragment, for validation looks at those that are not used too."""
+        size = _Size()
+        for node in self._document.definitions:
+            if isinstance(node, OperationDefinitionNode):
+                root = self._schema.get_root_type(node.operation)
+                size += self._selections(node.selection_set, root) + _Size(directives=len(node.directives or ()))
+        for name in self._fragments:
+            self._fragment(name)
+        return size
+
+    def _selections(self, selected: SelectionSetNode, parent: GraphQLNamedType | None) -> _Size:
+        size = _Size()
+        for node in selected.selections:
+            size += self._selection(node, parent) + _Size(directives=len(node.directives or ()))
+        return size
+
+    def _selection(self, node: SelectionNode, parent: GraphQLNamedType | None) -> _Size:
+        if isinstance(node, FieldNode):
+            return self._field(node, parent)
+        if isinstance(node, InlineFragmentNode):
+            condition = node.type_condition
+            return self._selections(node.selection_set, self._type(condition.name.value) if condition else parent)
+        return self._fragment(node.name.value)  # type: ignore[attr-defined] # the third kind there is: a spread
+
+    def _fragment(self, name: str) -> _Size:
+        node = self._fragments.get(name)
+        if node is None:
+            return _Size()
+        if name not in self._sizes:
+            self._sizes[name] = None
+            inner = self._selections(node.selection_set, self._type(node.type_condition.name.value))
+            self._sizes[name] = inner + _Size(directives=len(node.directives or ()))
+        size = self._sizes[name]
+        if size is None:
+            raise GraphQLError(f"Cannot spread fragment {name!r} within itself.", node)
+        return size
+
+    def _field(self, node: FieldNode, parent: GraphQLNamedType | None) -> _Size:
+        definition = self._definition(node.name.value, parent)
+        inner = _Size()
+        if node.selection_set:
+            inner = self._selections(node.selection_set, get_named_type(definition.type) if definition else None)
+        once, each = inner.once + 1, inner.each
+        if definition is not None and is_list_type(get_nullable_type(definition.type)):
+            once, each = 1, inner.once + inner.each
+        entries = self._entries(node, definition)
+        if entries is not None:
+            once, each = once + entries * each, 0
+        # Introspection nests deeper than any question about files; validation bounds it.
+        depth = inner.depth + 1 if node.name.value not in {"__schema", "__type"} else 1
+        aliases = inner.aliases + (node.alias is not None)
+        return _Size(depth, aliases, inner.directives, once, each)
+
+    def _definition(self, name: str, parent: GraphQLNamedType | None) -> GraphQLField | None:
+        if parent is self._schema.query_type and name in {"__schema", "__type"}:
+            return SchemaMetaFieldDef if name == "__schema" else TypeMetaFieldDef
+        return getattr(parent, "fields", {}).get(name)
+
+    def _entries(self, node: FieldNode, definition: GraphQLField | None) -> int | None:
+        """How many entries the lists below a field have, where it says that."""
+        if definition is SchemaMetaFieldDef:
+            return len(self._schema.type_map)
+        argument = definition.args.get(PAGE) if definition else None
+        if argument is None:
+            return None
+        given = next((given.value for given in node.arguments or () if given.name.value == PAGE), None)
+        value = self._value(given)
+        return max(0, value) if isinstance(value, int) else int(argument.default_value)
+
+    def _value(self, node: ValueNode | None) -> object:
+        if isinstance(node, VariableNode):
+            name = node.name.value
+            return self._variables[name] if name in self._variables else self._default(name)
+        return int(node.value) if isinstance(node, IntValueNode) and len(node.value) < 20 else None
+
+    def _default(self, variable: str) -> object:
+        for operation in self._document.definitions:
+            for declared in getattr(operation, "variable_definitions", None) or ():
+                if declared.variable.name.value == variable:
+                    return (
+                        self._value(declared.default_value)
+                        if not isinstance(declared.default_value, VariableNode)
+                        else None
+                    )
+        return None
+
+    def _type(self, name: str) -> GraphQLNamedType | None:
+        return self._schema.type_map.get(name)
