@@ -403,11 +403,26 @@ async def test_what_is_common_is_found_at_once(metadata, helper, statements, mon
 
 
 async def test_a_listing_within_a_stretch_is_over_with_it(metadata, helper, statements):
-    """No index is searched for more files than there are."""
+    """The search's index is not asked for more files than there are."""
     await many(helper)
     statements.clear()
     assert (await metadata.list_files(5, None, FileFilter(search="nothing"), FileOrder.SIZE_ASC)).records == []
-    assert not any("gram" in statement for statement, _ in statements)
+    assert len(statements) == 2
+    assert not any("files_gram" in statement for statement, _ in statements)
+
+
+@pytest.mark.parametrize("way", ["gather"], indirect=True)
+async def test_a_search_is_gathered_by_the_rarest_parts_of_its_term(metadata, helper, statements, way):
+    """Those that few of the newest names have come first. Here all parts are there, but nowhere the whole term."""
+    term = "abcdefgh xyz"
+    for index in range(8):
+        await helper.upload(f"{index}", "gh xyz" if index == 5 else "abcdefgh x")
+    statements.clear()
+    page = await metadata.list_files(5, None, FileFilter(search=term), FileOrder.FILENAME_ASC)
+    assert page.records == []
+    [gathered] = [values for statement, values in statements if "candidates" in statement]
+    [parts] = [value for value in gathered if isinstance(value, str) and "xyz" in value and value != term]
+    assert parts.index(" xy") < parts.index("xyz") < parts.index("abc")
 
 
 # The index behind the search

@@ -168,7 +168,7 @@ def holding(
     high: Tuple | None,
     behind: Tuple | None,
     descending: bool,
-    limit: int,
+    limit: int | ScalarSelect[int],
 ) -> Select[Any]:
     """The first blocks of the order by `key` whose names may hold a folded, non-empty term: number, key and id.
 
@@ -184,26 +184,32 @@ def holding(
         conditions.append(place <= high)
     if behind is not None:
         conditions.append(place < behind if descending else place > behind)
-    query = select(fence.number, fence_key.label("key"), fence.id).where(*conditions, *_may_hold(term)).limit(limit)
+    query = (
+        select(fence.number, fence_key.label("key"), fence.id)
+        .where(*conditions, *_may_hold(grams.of_term(term, MAX_GRAMS, apart=1)))
+        .limit(limit)
+    )
     return query.order_by(*(column.desc() if descending else column for column in (fence_key, fence.id)))
 
 
 def sample(term: str) -> Select[Any]:
-    """Of some SAMPLE blocks of the order by date: in how many names may hold the term, and of how many that was asked.
-
-    And the number of all blocks of that order.
-    """
+    """Of some SAMPLE blocks of the order by date, how many may hold the term: `hits` of `asked`, of `in_all`."""
     dated, number = fences.c.upload_date.is_not(None), fences.c.number
-    blocks = select(func.count()).where(dated).scalar_subquery()
+    blocks = select(select(func.count().label("number")).where(dated).cte("dated").c.number).scalar_subquery()
     some = select(number).where(dated, number % (blocks // SAMPLE + 1) == 0).subquery()
-    hits = select(func.count()).select_from(fences).where(number.in_(select(some.c.number)), *_may_hold(term))
-    return select(hits.scalar_subquery(), select(func.count()).select_from(some).scalar_subquery(), blocks)
+    hits = (
+        select(func.count())
+        .select_from(fences)
+        .where(number.in_(select(some.c.number)), *_may_hold(grams.of_term(term)))
+    )
+    asked = select(func.count()).select_from(some).scalar_subquery()
+    return select(hits.scalar_subquery().label("hits"), asked.label("asked"), blocks.label("in_all"))
 
 
-def _may_hold(term: str) -> list[ColumnElement[bool]]:
-    """Whether the names of a block may hold a term."""
+def _may_hold(grams_of_term: Iterable[str]) -> list[ColumnElement[bool]]:
+    """Whether the names of a block may hold a term, by its grams."""
     conditions: list[ColumnElement[bool]] = []
-    for gram in grams.of_term(term, MAX_GRAMS, apart=1):
+    for gram in grams_of_term:
         has = select(literal(1)).where(fence_grams.c.fence == fences.c.number, fence_grams.c.gram == gram).limit(1)
         # Not as EXISTS, which PostgreSQL may turn into a join with all that has the gram.
         conditions.append(has.scalar_subquery().is_not(None))

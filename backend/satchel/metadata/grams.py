@@ -12,12 +12,16 @@ PostgreSQL: a GIN index on the grams as a tsvector, which keeps itself. Not pg_t
 digits, and those only as far as the database's locale does, and reads its whole index for one or two letters.
 """
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
+from typing import Any
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, cast, column, func, insert, literal, select, table
+from sqlalchemy import ColumnElement, Integer, cast, column, func, insert, literal, select, table
 from sqlalchemy.dialects.postgresql import TSQUERY
 from sqlalchemy.ext.asyncio import AsyncConnection
+from sqlalchemy.ext.compiler import compiles
+from sqlalchemy.sql.compiler import SQLCompiler
+from sqlalchemy.sql.functions import FunctionElement
 
 from .tables import files
 
@@ -50,19 +54,41 @@ async def remove(c: AsyncConnection, file_ids: Collection[UUID]) -> None:
         await c.execute(insert(_fts).from_select([_fts.c.files_grams, _fts.c.rowid, _fts.c.search_key], names))
 
 
-def may_hold(term: str, limit: int, dialect: str) -> ColumnElement[bool]:
-    """Whether a file's name may hold the folded, non-empty term: true for all that do, and for few others.
+class position(FunctionElement[int]):  # noqa: N801 - it reads as the SQL function that it is
+    """Where a text holds another, from one; zero where it does not.
+
+    Not LIKE, for which PostgreSQL makes the pattern anew for each row as soon as it keeps the plan of a statement.
+    """
+
+    type = Integer()
+    name = "position"
+    inherit_cache = True
+
+
+@compiles(position, "postgresql")
+def _postgresql(element: position, compiler: SQLCompiler, **kw: Any) -> str:
+    return f"strpos({compiler.process(element.clauses, **kw)})"
+
+
+@compiles(position, "sqlite")
+def _sqlite(element: position, compiler: SQLCompiler, **kw: Any) -> str:
+    return f"instr({compiler.process(element.clauses, **kw)})"
+
+
+def may_hold(parts: Sequence[str], limit: int, dialect: str) -> ColumnElement[bool]:
+    """Whether a file's name has all these grams of a term, as `of_term` gives them; best the rarest first.
 
     `limit` is how many files will be taken at most. The dialect is that of the connection.
     """
+    is_short = len(parts[0]) < SIZE
     if dialect == "sqlite":
         # Here the limit has to be inside: a list for IN is always made whole.
-        numbers = select(_fts.c.rowid).where(_fts.c.files_grams.op("MATCH")(_fts_query(term)))
-        if len(term) < SIZE:
-            begins = _vocabulary.c.term.between(term, term + _LAST * SIZE)
+        numbers = select(_fts.c.rowid).where(_fts.c.files_grams.op("MATCH")(_fts_query(parts)))
+        if is_short:
+            begins = _vocabulary.c.term.between(parts[0], parts[0] + _LAST * SIZE)
             numbers = select(_vocabulary.c.doc).distinct().where(begins)
         return files.c.number.in_(numbers.limit(limit))
-    return func.files_grams(files.c.search_key).op("@@")(cast(_tsquery(term), TSQUERY))
+    return func.files_grams(files.c.search_key).op("@@")(cast(_tsquery(parts) + ":*" * is_short, TSQUERY))
 
 
 def of_name(name: str) -> set[str]:
@@ -84,10 +110,9 @@ def of_term(term: str, most: int = MAX_GRAMS, apart: int = SIZE) -> list[str]:
     return [term[place : place + SIZE] for place in sorted(places)]
 
 
-def _fts_query(term: str) -> str:
-    return " AND ".join('"{}"'.format(gram.replace('"', '""')) for gram in of_term(term))
+def _fts_query(parts: Sequence[str]) -> str:
+    return " AND ".join('"{}"'.format(gram.replace('"', '""')) for gram in parts)
 
 
-def _tsquery(term: str) -> str:
-    quoted = ("'{}'".format(gram.replace("\\", "\\\\").replace("'", "''")) for gram in of_term(term))
-    return " & ".join(quoted) + (":*" if len(term) < SIZE else "")
+def _tsquery(parts: Sequence[str]) -> str:
+    return " & ".join("'{}'".format(gram.replace("\\", "\\\\").replace("'", "''")) for gram in parts)

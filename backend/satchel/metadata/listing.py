@@ -4,12 +4,12 @@ There are three ways to a page. To walk: along the index of the order, past what
 That is fast where many files match. To gather: all that one filter lets through, from the filter's own index, to be
 sorted. That is fast where few do. And for a search, to walk only those blocks of the order whose names may hold the
 term: that is fast where many match, but not around here. Which way to go is found out by trying: walk a stretch first,
-which mostly fills the page. If it does not, count what each filter but the search lets through, up to FEW of them, and
-gather them if one lets through no more than that. If none does, walk a search's blocks, and gather its files where the
-first blocks turn out to hold hardly any; without a search, walk on.
+which mostly fills the page. If it does not, look around, in one statement: what each filter but the search lets
+through, up to FEW files; in how many of some blocks the search's term may be, and which are the next of them. Gather
+what a filter lets through if that is few. If none does, gather a search's files where few blocks hold them, or where
+the next ones turn out to hold hardly any; else walk those blocks. Without a search, walk on.
 """
 
-import math
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -24,6 +24,7 @@ from sqlalchemy import (
     Select,
     Tuple,
     and_,
+    case,
     false,
     func,
     literal,
@@ -35,22 +36,17 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from . import blocks, cursors
 from .clock import from_microseconds, to_microseconds
-from .grams import may_hold
+from .grams import MAX_GRAMS, may_hold, of_term, position
 from .names import fold
 from .records import FileFilter, FileOrder, FilePage
 from .rows import FILES, select_files, storable, to_record
 from .tables import blobs, files
-
-MAX_TERM = 4096
-"""Characters of a folded search term. No filename of 255 bytes folds to as many, and LIKE has a limit of its own."""
 
 STRETCH = 5_000
 """Entries of an index that are walked before anything else is tried: a millisecond."""
 LONG_STRETCH = 80_000
 """Entries that are walked next, where many files match but not here. Without a bound PostgreSQL may take to sorting all
 files, because it expects fewer to match."""
-ENOUGH = 0.25
-"""The share of a page that a stretch must fill to be made longer at once, so that it may fill the whole page."""
 FEW_BLOCKS = 12
 """Blocks that are searched first. Where each has a match, or more, those that follow most likely have, too."""
 MORE_BLOCKS = 64
@@ -58,6 +54,8 @@ MORE_BLOCKS = 64
 FEW = 2_000
 """Files that are read and sorted at most: some milliseconds. With more of them in a million, 50 are found in a walk of
 25,000 entries, which takes as long."""
+NEWEST = 500
+"""The newest files, among which it is told which grams of a term are rare."""
 
 # The column that an order goes by, before the id, and whether both descend.
 _ORDERS: Mapping[FileOrder, tuple[Column[Any], bool]] = {
@@ -113,6 +111,24 @@ def cursor(order: FileOrder, place: Any, file_id: UUID) -> str:
     return cursors.pack(order.value, to_microseconds(place) if isinstance(place, datetime) else place, str(file_id))
 
 
+@dataclass(frozen=True)
+class _Surroundings:
+    """What is known of an order and its filters beyond the first stretch."""
+
+    edge: Any
+    """The key at which the stretch ends; None where the index does."""
+    narrow: "_Filter | None"
+    """The filter that lets the fewest files through, without the search; None where all let through more than FEW."""
+    is_rare: bool = False
+    """Whether no more than FEW files hold the term, to go by some blocks."""
+    is_common: bool = False
+    """Whether more do, to go by the newest names."""
+    rarest: Sequence[str] = ()
+    """The grams of the term that the fewest of the newest names have, the rarest first."""
+    held: Sequence[Row[Any]] = ()
+    """The first FEW_BLOCKS blocks that may hold the term; none where it is rare."""
+
+
 class _Query:
     """The first `limit` files of an order that match, behind a cursor."""
 
@@ -140,17 +156,15 @@ class _Query:
         if len(self._served) == len(self._filters):
             return await self._search(c)
         rows = await self._walk(c, STRETCH)
-        if not self._searches and self._limit > len(rows) >= self._limit * ENOUGH:
-            rows = await self._walk(c, round(STRETCH / ENOUGH))
         if len(rows) == self._limit:
             return rows
-        edge, narrow = await self._look_around(c)
-        if edge is None:
+        around = await self._look_around(c)
+        if around.edge is None:
             return rows
-        if narrow and (found := await self._gather(c, narrow)) is not None:
+        if around.narrow and (found := await self._gather(c, around.narrow)) is not None:
             return found
         if self._searches:
-            return await self._walk_blocks(c, self._searches[0], len(rows), edge)
+            return await self._walk_blocks(c, self._searches[0], len(rows), around)
         return await self._walk_on(c)
 
     async def _walk(self, c: AsyncConnection, stretch: int) -> Sequence[Row[Any]]:
@@ -166,58 +180,80 @@ class _Query:
         rows = await self._walk(c, LONG_STRETCH)
         return rows if len(rows) == self._limit else await self._search(c)
 
-    async def _look_around(self, c: AsyncConnection) -> tuple[Any, "_Filter | None"]:
-        """The key at which the stretch ends, None where the index does; and the filter that lets the fewest through.
-
-        None where all let through more than FEW. A search is not asked: its blocks tell as much in less time.
-        """
+    async def _look_around(self, c: AsyncConnection) -> "_Surroundings":
+        """What is known of the order and the filters beyond the stretch."""
         beyond = self._entries([self._key]).offset(STRETCH).limit(1).scalar_subquery()
         counted = [f for f in self._filters if not f.term]
-        edge, *numbers = (await c.execute(select(beyond, *(f.number(c.dialect.name) for f in counted)))).one()
-        few = [(number, i) for i, number in enumerate(numbers) if number <= FEW]
-        return edge, counted[min(few)[1]] if few else None
+        query = select(beyond, *(f.number(c.dialect.name) for f in counted))
+        parts = of_term(self._searches[0].term, blocks.MAX_GRAMS, apart=1) if self._searches else []
+        if self._searches:
+            query = self._add_search(query, self._searches[0].term, parts)
+        rows = (await c.execute(query)).all()
+        edge, *others = rows[0]
+        few = [(number, i) for i, number in enumerate(others[: len(counted)]) if number <= FEW]
+        narrow = counted[min(few)[1]] if few else None
+        if not self._searches:
+            return _Surroundings(edge, narrow)
+        is_rare, in_all, with_term, *with_part = others[len(counted) : len(counted) + 3 + len(parts)]
+        return _Surroundings(
+            edge,
+            narrow,
+            is_rare=bool(is_rare),
+            is_common=with_term * in_all * blocks.BLOCK > FEW * NEWEST,
+            rarest=[part for _, part in sorted(zip(with_part, parts, strict=True))[:MAX_GRAMS]],
+            held=[row for row in rows if row.number is not None],
+        )
 
-    async def _walk_blocks(self, c: AsyncConnection, search: "_Filter", seen: int, edge: Any) -> Sequence[Row[Any]]:
+    def _add_search(self, query: Select[Any], term: str, parts: Iterable[str]) -> Select[Any]:
+        """What is known of a term, too, and the first blocks that may hold it, unless few blocks do."""
+        sample = blocks.sample(term).cte("sample")
+        # So many blocks would hold FEW files that are spread evenly, or some more.
+        is_rare = sample.c.hits * (FEW + sample.c.in_all) < FEW * sample.c.asked
+        # Not as a condition, which SQLite asks last for each block.
+        number = select(case((is_rare, 0), else_=FEW_BLOCKS)).scalar_subquery()
+        held = self._holding(term, None, number).subquery()
+        names = select(files.c.search_key).order_by(files.c.upload_date.desc(), files.c.id.desc()).limit(NEWEST)
+        name = names.subquery().c.search_key
+        with_part = (func.count().filter(position(name, part) > 0) for part in (term, *parts))
+        counts = select(*(count.label(f"part_{i}") for i, count in enumerate(with_part))).subquery()
+        query = query.add_columns(is_rare, sample.c.in_all, *counts.c, *held.c)
+        source = sample.join(counts, true()).outerjoin(held, true())
+        return query.select_from(source).order_by(*self._directed(held.c.key, held.c.id))
+
+    async def _walk_blocks(
+        self, c: AsyncConnection, search: "_Filter", seen: int, around: "_Surroundings"
+    ) -> Sequence[Row[Any]]:
         """The matching files in the blocks that may hold some; or gathered, where the term seems to be rare.
 
-        `seen` is how many there were in the stretch, which ended at the key `edge`.
+        `seen` is how many there were in the stretch.
         """
-        if rare := await self._seems_rare(c, search.term):
-            held: Sequence[Row[Any]] = []
-        else:
-            held = await self._blocks_behind(c, search.term, None, FEW_BLOCKS)
-            walked = sum((block.key > edge) if self._descending else (block.key < edge) for block in held)
-            # Blocks have all parts of the term, but hardly the term itself.
-            rare = len(held) == FEW_BLOCKS and seen < walked - 2
-        found = [] if rare else await self._in_blocks(c, held, self._limit)
-        if rare or (len(held) == FEW_BLOCKS and len(found) < min(self._limit, FEW_BLOCKS)):
-            gathered = await self._gather(c, search)
+        held, found = around.held, None
+        walked = sum((b.key > around.edge) if self._descending else (b.key < around.edge) for b in held)
+        # Blocks have all parts of the term, but hardly the term itself.
+        in_vain = len(held) == FEW_BLOCKS and seen < walked - 2
+        if not around.is_rare and not in_vain:
+            found = await self._in_blocks(c, held, self._limit)
+            in_vain = len(held) == FEW_BLOCKS and len(found) < min(self._limit, FEW_BLOCKS)
+        if around.is_rare or (in_vain and not around.is_common):
+            gathered = await self._gather(c, search, around.rarest)
             if gathered is not None:
                 return gathered
-        if rare:
-            held = await self._blocks_behind(c, search.term, None, FEW_BLOCKS)
+        if around.is_rare:
+            held = (await c.execute(self._holding(search.term, None, FEW_BLOCKS))).all()
+        if found is None:
             found = await self._in_blocks(c, held, self._limit)
         number = FEW_BLOCKS
         while len(found) < self._limit and len(held) == number:
             number = MORE_BLOCKS
-            held = await self._blocks_behind(c, search.term, held[-1], number)
+            held = (await c.execute(self._holding(search.term, held[-1], number))).all()
             found += await self._in_blocks(c, held, self._limit - len(found))
         return found
 
-    async def _seems_rare(self, c: AsyncConnection, term: str) -> bool:
-        """Whether no more than FEW files hold the term, if they are spread evenly over time."""
-        hits, asked, number = (await c.execute(blocks.sample(term))).one()
-        return bool(hits < asked * (1 - math.exp(-FEW / max(1, number))))
-
-    async def _blocks_behind(
-        self, c: AsyncConnection, term: str, behind: Row[Any] | None, number: int
-    ) -> Sequence[Row[Any]]:
+    def _holding(self, term: str, behind: Row[Any] | None, number: int | ScalarSelect[int]) -> Select[Any]:
         """The next blocks that may hold the term, in the order; without one to come behind, from the cursor on."""
         last = None if behind is None else _typed(self._key, behind.key, behind.id)
         places = {"low": self._low, "high": self._high, "behind": last}
-        query = blocks.holding(self._key, term, **places, descending=self._descending, limit=number)
-        held: Sequence[Row[Any]] = (await c.execute(query)).all()
-        return held
+        return blocks.holding(self._key, term, **places, descending=self._descending, limit=number)
 
     async def _in_blocks(self, c: AsyncConnection, held: Sequence[Row[Any]], limit: int) -> list[Row[Any]]:
         """The first matching files in some blocks."""
@@ -241,9 +277,14 @@ class _Query:
         # Block by block, so that it ends with the block that fills the page.
         return page.order_by(*self._directed(ranges.c.key, ranges.c.id), *self._order(entry))
 
-    async def _gather(self, c: AsyncConnection, narrow: "_Filter") -> Sequence[Row[Any]] | None:
-        """The matching files among those that a filter lets through; None where those are more than FEW."""
-        candidates = narrow.candidates(c.dialect.name, self._columns()).cte("candidates")
+    async def _gather(
+        self, c: AsyncConnection, narrow: "_Filter", parts: Sequence[str] = ()
+    ) -> Sequence[Row[Any]] | None:
+        """The matching files among those that a filter lets through; None where those are more than FEW.
+
+        Of a search by `parts` of its term.
+        """
+        candidates = narrow.candidates(c.dialect.name, self._columns(), parts).cte("candidates")
         number = select(func.count().label("number")).select_from(candidates).subquery()
         page = self._page(candidates.c, self._filters, behind=self._bounds(candidates.c)).subquery()
         # There is a row with the number even if the page is empty.
@@ -335,11 +376,14 @@ class _Filter:
         """The condition, for a source that has the column."""
         return self.condition(source[self.column.name])
 
-    def candidates(self, dialect: str, columns: Sequence[ColumnElement[Any]]) -> Select[Any]:
-        """All files that match, and some that do not where it is a search, if they are FEW; else one more than that."""
+    def candidates(self, dialect: str, columns: Sequence[ColumnElement[Any]], parts: Sequence[str] = ()) -> Select[Any]:
+        """All files that match, and some that do not where it is a search, if they are FEW; else one more than that.
+
+        A search looks for those `parts` of its term, or for some that it takes itself.
+        """
         query = select(*columns).select_from(files).limit(FEW + 1)
         if self.term:
-            return query.where(may_hold(self.term, FEW + 1, dialect))
+            return query.where(may_hold(parts or of_term(self.term), FEW + 1, dialect))
         # In the order of the index on the column, so that no database thinks of another way.
         key = files.c.size if self.column is files.c.size else files.c.upload_date
         return query.where(self.holds(files.c)).order_by(key, files.c.id)
@@ -355,7 +399,7 @@ def _filters(where: FileFilter) -> list[_Filter]:
     c = files.c
     filters = []
     if where.search is not None and (term := fold(storable(where.search))):
-        filters.append(_Filter(c.search_key, lambda column: _contains(column, term), term))
+        filters.append(_Filter(c.search_key, lambda column: position(column, term) > 0, term))
     if where.kind is not None:
         filters.append(_equal(c.kind, where.kind.value))
     if where.content_type is not None:
@@ -376,10 +420,6 @@ def _equal(column: Column[Any], value: Any) -> _Filter:
 
 def _of_blob(sha256: str, column: Column[int]) -> ScalarSelect[int]:
     return select(column).where(blobs.c.sha256 == storable(sha256)).scalar_subquery()
-
-
-def _contains(column: ColumnElement[str], term: str) -> ColumnElement[bool]:
-    return column.contains(term, autoescape=True) if len(term) <= MAX_TERM else false()
 
 
 def _has_size(column: ColumnElement[int], where: FileFilter) -> ColumnElement[bool]:
