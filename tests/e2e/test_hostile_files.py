@@ -11,6 +11,8 @@ from kept import eventually
 from server import Server
 
 AT_ONCE = 22
+VISITS = 5
+"""On a busy machine a page may be left before all that is in it has begun."""
 # What a document that is shown can reach; each member throws or is null where it should.
 REACHES = """() => {
   const tried = (read) => { try { return String(read()) } catch (error) { return error.name } };
@@ -100,12 +102,16 @@ async def test_the_corpus_is_hostile(browser):
     """On a careless server each file does what it is made for; so the other tests can fail."""
     async with Careless() as careless, await browser.new_context(accept_downloads=False) as context:
         careless.files = Corpus(careless.url).files
+        left = {number for number, file in enumerate(careless.files) if file.works is not As.NOTHING}
         page = await context.new_page()
-        for some in in_turn(range(len(careless.files))):
-            await page.goto(careless.url)
-            await page.evaluate(EMBED, [f"/files/{number}" for number in some])
-        wanted = {str(number) for number, file in enumerate(careless.files) if file.works is not As.NOTHING}
-        await eventually(lambda: wanted <= careless.pwned, "each one did its harm")
+        for _ in range(VISITS):
+            for some in in_turn(sorted(left)):
+                await page.goto(careless.url)
+                await page.evaluate(EMBED, [f"/files/{number}" for number in some])
+            left -= {int(number) for number in careless.pwned if number.isdecimal()}
+            if not left:
+                break
+    assert [careless.files[number].filename for number in left] == []
 
 
 async def test_embedded_in_a_page_they_do_nothing(context, hostile, logging_server, said, unharmed):
