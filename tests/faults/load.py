@@ -107,7 +107,10 @@ class Load:
                     await socket.initialise()
                     await socket.subscribe(EVENTS, after=cursor)
                     while True:
-                        event = await socket.event()
+                        message = await socket.receive()
+                        if message["type"] != "next" or message["payload"].get("errors"):
+                            break  # such as DATABASE_UNAVAILABLE: it is asked for again
+                        event = message["payload"]["data"]["fileEvents"]
                         self._journal.asks("event", follower=number, kind=event["kind"], id=event["fileId"])
                         cursor = event["cursor"]
             await asyncio.sleep(PAUSE)
