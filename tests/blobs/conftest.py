@@ -4,13 +4,13 @@ from contextlib import asynccontextmanager
 from urllib.parse import urlsplit
 
 import pytest
-from unreliable import UnreliableProxy
 
 from satchel.blobs.local import LocalBlobStore
 from satchel.blobs.s3 import Bucket, S3BlobStore
 from satchel.config import Settings
 from satchel.files import FileService
 from satchel.metadata import Metadata
+from unreliable import UnreliableProxy
 
 
 @pytest.fixture

@@ -4,12 +4,12 @@ import asyncio
 import random
 
 import pytest
-from unreliable import slowly
 
 from clients import client_at
 from raw import BOUNDARY, END, head_of_part
 from satchel.blobs.s3.writer import MIB, MIN_PART
 from server import Server
+from unreliable import slowly
 
 
 def is_part(request):
