@@ -28,6 +28,7 @@ from satchel.http import content, files, guards, health, site
 from satchel.http.docs import docs_routes
 from satchel.http.origins import KnownPlaces
 from satchel.metadata import Metadata
+from satchel.scrubber import Scrubber
 from satchel.sweeper import Sweeper
 
 ROUTERS = (files.router, content.router, health.router, graphql, site.router)
@@ -118,15 +119,24 @@ async def opened(settings: Settings) -> AsyncIterator[Stack]:
 
 @asynccontextmanager
 async def working(settings: Settings) -> AsyncIterator[Stack]:
-    """The opened stack with its background work: the sweeper, and the keeping of leases."""
-    async with opened(settings) as stack:
-        tasks = [asyncio.create_task(work) for work in (stack.sweeper.run(), stack.files.uploads.renew_leases())]
-        try:
-            yield stack
-        finally:
-            for task in tasks:
-                task.cancel()
-            await asyncio.gather(*tasks, return_exceptions=True)
+    """The opened stack with its background work."""
+    async with opened(settings) as stack, background(stack, settings):
+        yield stack
+
+
+@asynccontextmanager
+async def background(stack: Stack, settings: Settings) -> AsyncIterator[None]:
+    """The sweeper, the keeping of leases, and the scrub."""
+    work = [stack.sweeper.run(), stack.files.uploads.renew_leases()]
+    if rate := settings.scrubbed:
+        work.append(Scrubber(stack.metadata, stack.blobs, rate).run())
+    tasks = [asyncio.create_task(each) for each in work]
+    try:
+        yield
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
 
 
 def create_app(stack: Stack) -> FastAPI:

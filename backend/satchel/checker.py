@@ -1,13 +1,10 @@
 """Compares rows with objects, both ways, and the bytes with their hashes: what `satchel check` does.
 
 Rows and objects are both read in the order of their names, side by side, a page at a time: memory does not grow with
-what is stored. Nothing is changed. Other servers may be at work meanwhile, where the ports allow several: what looks
-wrong is looked at once more before it is told.
+what is stored. No file and no object is changed; which blobs are damaged is noted, so that they can heal. Other servers
+may be at work meanwhile, where the ports allow several: what looks wrong is looked at once more before it is told.
 """
 
-import asyncio
-import hashlib
-import time
 from collections.abc import AsyncIterator, Callable
 from dataclasses import asdict, dataclass
 from enum import Enum
@@ -16,8 +13,8 @@ from typing import Any
 import orjson
 
 from satchel.blobs import BlobStore, StoredObject
-from satchel.errors import Code, SatchelError
 from satchel.metadata import BlobRecord, FileFilter, FileOrder, Metadata
+from satchel.rehash import Rehash
 
 PAGE = 500
 SHOWN = 20
@@ -87,12 +84,10 @@ class Checker:
         self._metadata = metadata
         self._blobs = blobs
         self._say = say
-        self._rate = rate
-        self._began = 0.0
+        self._rehash = rate and Rehash(blobs, rate)
 
     async def run(self) -> Tally:
         """Look at everything. Raises DATABASE_UNAVAILABLE, STORE_UNAVAILABLE."""
-        self._began = time.monotonic()
         rows, objects = self._rows(), self._objects()
         row, stored = await anext(rows, None), await anext(objects, None)
         while row or stored:
@@ -107,6 +102,7 @@ class Checker:
                 row, stored = await anext(rows, None), await anext(objects, None)
         async for name in self._blobs.unfinished():
             await self._unnamed(name)
+        self.tally.hashed = self._rehash.hashed if self._rehash else 0
         return self.tally
 
     async def _rows(self) -> AsyncIterator[BlobRecord]:
@@ -127,8 +123,14 @@ class Checker:
     async def _pair(self, row: BlobRecord, stored: StoredObject) -> None:
         if stored.size != row.size:
             await self._wrong(Fault.WRONG_SIZE, row, row.size, stored.size)
-        elif self._rate is not None:
-            await self._rehash(row, self._rate)
+        elif self._rehash:
+            found = await self._rehash.digest(row)
+            if found is None:
+                await self._wrong(Fault.MISSING, row, row.size, await self._blobs.size(row.object_name))
+            elif found != row.sha256:
+                await self._wrong(Fault.DAMAGED, row, row.sha256, found)
+            elif row.damaged:  # the object was put back
+                await self._metadata.note_damage(row.object_name, damaged=False)
 
     async def _missing(self, row: BlobRecord) -> None:
         # Asked by its name: it may have been published after the listing had passed its place.
@@ -149,31 +151,11 @@ class Checker:
             return True
         return any([other == name async for other in self._blobs.unfinished(name)])
 
-    async def _rehash(self, row: BlobRecord, rate: int) -> None:
-        digest = hashlib.sha256()
-        try:
-            reader = await self._blobs.read(row.object_name, row.size, 0, row.size)
-            try:
-                async for chunk in reader:
-                    await asyncio.to_thread(digest.update, chunk)
-                    self.tally.hashed += len(chunk)
-                    ahead = self.tally.hashed / rate - (time.monotonic() - self._began)
-                    if ahead > 0:
-                        await asyncio.sleep(ahead)
-            finally:
-                await reader.aclose()
-        except SatchelError as error:
-            if error.code is not Code.STORE_INTEGRITY:
-                raise
-            await self._wrong(Fault.MISSING, row, row.size, await self._blobs.size(row.object_name))
-            return
-        if digest.hexdigest() != row.sha256:
-            await self._wrong(Fault.DAMAGED, row, row.sha256, digest.hexdigest())
-
     async def _wrong(self, fault: Fault, row: BlobRecord, expected: int | str, found: int | str | None) -> None:
         """Tell of a blob that is not as it should be, unless it has been deleted meanwhile."""
         if not await self._metadata.is_blob(row.object_name):
             return
+        await self._metadata.note_damage(row.object_name, damaged=True)
         page = await self._metadata.list_files(SHOWN, None, FileFilter(sha256=row.sha256), FileOrder.UPLOAD_DATE_ASC)
         files = tuple((str(record.id), record.filename) for record in page.records)
         self._tell(Finding(fault, row.object_name, expected, found, files))

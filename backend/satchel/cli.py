@@ -134,7 +134,7 @@ def check(
     as_json: Annotated[bool, typer.Option("--json", help="A JSON object on each line, the last one in total.")] = False,
     data_dir: Annotated[Path | None, typer.Option(help="Where everything is kept (SATCHEL_DATA_DIR).")] = None,
 ) -> None:
-    """Compare what is recorded with what is stored, and change nothing.
+    """Compare what is recorded with what is stored, and change neither.
 
     Tells of objects that are missing or of another size, and of those that no
     record names; with --rehash also of bytes that are not what they were.

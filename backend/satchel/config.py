@@ -135,6 +135,11 @@ class Settings(BaseSettings):
     event_max_rows: Count = Field(1_000_000, description="How many events are kept for resuming clients.")
     event_ring_size: Count = Field(4096, description="How many recent events are kept in memory.")
 
+    scrub_rate: Literal["auto"] | ByteSize = Field(
+        "auto",
+        description="Bytes a second of what is stored that a running server reads and hashes again, 0 for none; "
+        "`auto` is `4MiB` with a local directory, and none with S3, where reading may cost money.",
+    )
     rehash_rate: Bytes = Field(
         ByteSize(64 * MIB), description="Bytes a second that `satchel check --rehash` reads at most."
     )
@@ -229,6 +234,13 @@ class Settings(BaseSettings):
     def uses_s3(self) -> bool:
         """Whether the blobs are in an S3 store."""
         return self.storage.startswith("s3+")
+
+    @property
+    def scrubbed(self) -> int:
+        """Bytes a second that a running server reads again."""
+        if self.scrub_rate == "auto":
+            return 0 if self.uses_s3 else 4 * MIB
+        return int(self.scrub_rate)
 
     @property
     def is_shared(self) -> bool:

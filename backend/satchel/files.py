@@ -195,9 +195,16 @@ class FileService:
     async def read(self, record: FileRecord, start: int, length: int) -> BlobReader:
         """Open `length` bytes of a file from `start`; close them when done.
 
-        Raises STORE_INTEGRITY where the store does not hold what the record says.
+        Raises STORE_INTEGRITY where the store does not hold what the record says; the next upload of the same bytes
+        heals that.
         """
-        return await self._blobs.read(record.object_name, record.size, start, length)
+        try:
+            return await self._blobs.read(record.object_name, record.size, start, length)
+        except SatchelError as error:
+            if error.code is Code.STORE_INTEGRITY:
+                with suppress(SatchelError):
+                    await self._metadata.note_damage(record.object_name, damaged=True)
+            raise
 
     async def link(self, record: FileRecord, disposition: str) -> str | None:
         """An address at the store from which a client can download the file for a while.

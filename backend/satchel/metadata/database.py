@@ -9,14 +9,14 @@ from functools import wraps
 from typing import Any, Concatenate, ParamSpec, TypeVar
 from uuid import UUID
 
-from sqlalchemy import delete, exists, func, insert, select, update
+from sqlalchemy import delete, func, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 from uuid_utils.compat import uuid7
 
 from satchel.errors import SatchelError, not_found
 from satchel.failpoints import reach
 
-from . import blocks, cursors, eventlog, garbage, grams, listing, publishing
+from . import blocks, cursors, damage, eventlog, garbage, grams, listing, publishing
 from .clock import now
 from .engine import open_database
 from .records import (
@@ -295,11 +295,20 @@ class Metadata:
     @_reads
     async def list_blobs(self, c: AsyncConnection, after: str, limit: int) -> list[BlobRecord]:
         """At most `limit` blobs behind the object name `after`, in the order of their object names."""
-        used = exists().where(files.c.blob_id == blobs.c.id)
-        query = select(blobs.c.object_name, blobs.c.size, blobs.c.sha256, used)
-        # All names have their hyphens at the same places, so every collation orders them as their bytes.
-        query = query.where(blobs.c.object_name > after).order_by(blobs.c.object_name).limit(limit)
-        return [BlobRecord(*row) for row in await c.execute(query)]
+        return await damage.list_blobs(c, after, limit)
+
+    @_writes
+    async def claim_scrub(self, c: AsyncConnection, limit: int) -> list[BlobRecord]:
+        """The next blobs to hash again, of which no other caller is given any in this round; none where it is over."""
+        return await damage.claim(c, limit)
+
+    @_writes
+    async def note_damage(self, c: AsyncConnection, object_name: str, *, damaged: bool) -> bool:
+        """Note that a blob's object is damaged, or is not. Returns whether that is news.
+
+        The next upload of the same bytes replaces a damaged one.
+        """
+        return await damage.note(c, object_name, damaged=damaged)
 
     @_reads
     async def named(self, c: AsyncConnection, object_names: Collection[str]) -> set[str]:

@@ -10,7 +10,8 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from uuid import UUID
 
-from sqlalchemy import Table, delete, func, insert, select
+import structlog
+from sqlalchemy import Table, delete, func, insert, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.ext.asyncio import AsyncConnection
 from uuid_utils.compat import uuid7
@@ -25,6 +26,8 @@ from .names import fold, natural_key
 from .records import EventKind, FileRecord, Publication, Published
 from .rows import DatabaseRow, select_files, storable, to_record
 from .tables import blobs, files, idempotency_keys, uploads
+
+log = structlog.get_logger(__name__)
 
 Insert = Callable[[Table], sqlite.Insert | postgresql.Insert]
 """The database's INSERT, which knows ON CONFLICT."""
@@ -135,22 +138,32 @@ async def _hold_blobs(
 ) -> dict[str, DatabaseRow]:
     """The locked blobs of the publications by hash, inserted where they are new."""
     offers = {p.sha256: p for p in reversed(publications) if p.upload_id is not None}  # the first one counts
-    columns = blobs.c.id, blobs.c.size, blobs.c.object_name
+    columns = blobs.c.id, blobs.c.size, blobs.c.object_name, blobs.c.damaged
     held: dict[str, DatabaseRow] = {}
     for sha256 in sorted({p.sha256 for p in publications}):
         if offer := offers.get(sha256):
             put = insert_into(blobs).values(sha256=sha256, size=offer.size, object_name=offer.object_name)
             # As above: lock the row that is there and return it.
             put = put.on_conflict_do_update(index_elements=[blobs.c.sha256], set_={"size": blobs.c.size})
-            held[sha256] = (await c.execute(put.returning(*columns))).one()
+            blob = (await c.execute(put.returning(*columns))).one()
+            held[sha256] = await _healed(c, blob, offer) if blob.damaged else blob
         else:
             get = select(*columns).where(blobs.c.sha256 == sha256).with_for_update()
-            if (blob := (await c.execute(get)).first()) is None:
+            if (there := (await c.execute(get)).first()) is None:
                 raise _lease_lost()
-            held[sha256] = blob
+            held[sha256] = there
     if any(held[p.sha256].size != p.size for p in publications):
         raise SatchelError(Code.STORE_INTEGRITY, "The stored bytes of this hash have another size.")
     return held
+
+
+async def _healed(c: AsyncConnection, blob: DatabaseRow, offer: Publication) -> DatabaseRow:
+    """A damaged blob with the object that is offered in place of its own."""
+    await discard(c, [blob.object_name])
+    replaced = update(blobs).where(blobs.c.id == blob.id).values(object_name=offer.object_name, damaged=False)
+    healed = (await c.execute(replaced.returning(blobs.c.id, blobs.c.size, blobs.c.object_name))).one()
+    log.warning("healed", object_name=healed.object_name, damaged=blob.object_name)
+    return healed
 
 
 async def _add_files(c: AsyncConnection, records: Collection[FileRecord], held: Mapping[str, DatabaseRow]) -> None:

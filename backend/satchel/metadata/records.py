@@ -116,12 +116,16 @@ class Published:
 
 
 class BlobRecord(NamedTuple):
-    """What should be in the store: an object, its size in bytes and its hash; and whether a file is on it."""
+    """What should be in the store: an object, its size in bytes and its hash.
+
+    `used` tells whether a file is on it, and `damaged` whether it is known not to be there, or to hold other bytes.
+    """
 
     object_name: str
     size: int
     sha256: str
     used: bool
+    damaged: bool
 
 
 class IdempotencyKey(NamedTuple):

@@ -5,6 +5,7 @@ from typing import Any
 from sqlalchemy import (
     JSON,
     BigInteger,
+    Boolean,
     CheckConstraint,
     Column,
     ForeignKey,
@@ -15,6 +16,7 @@ from sqlalchemy import (
     Table,
     Text,
     Uuid,
+    false,
 )
 
 from .clock import Moment, current_transaction
@@ -43,7 +45,8 @@ def _text(name: str, **options: Any) -> Column[str]:
     return Column(name, Text, nullable=False, **options)
 
 
-# Unique bytes. There is no reference count: "is there any file?" is asked under the blob's lock.
+# Unique bytes. There is no reference count: "is there any file?" is asked under the blob's lock. The object of a
+# damaged one is missing or holds other bytes; whoever uploads the same bytes again replaces it.
 blobs = Table(
     "blobs",
     schema,
@@ -51,9 +54,13 @@ blobs = Table(
     _text("sha256", unique=True),
     Column("size", BigInteger, nullable=False),
     _text("object_name", unique=True),
+    Column("damaged", Boolean, nullable=False, server_default=false()),
     CheckConstraint("length(sha256) = 64", name="sha256"),
     CheckConstraint("size >= 0", name="size"),
 )
+
+# One row: the object name of the blob that was hashed again last.
+scrub = Table("scrub", schema, Column("position", Text, primary_key=True))
 
 # What users see. The size is the blob's and never changes; it stands here too so that one index serves a page by size.
 # The number is what SQLite's search index knows a file by; a hidden rowid would change with VACUUM.
