@@ -241,6 +241,12 @@ def _arrived(kept):
         return 0
 
 
+async def _let_go_on(process):
+    while process.returncode is None:
+        process.send_signal(signal.SIGCONT)
+        await asyncio.sleep(0.02)
+
+
 def _files(number):
     return f"{number} file{'' if number == 1 else 's'}"
 
@@ -251,10 +257,13 @@ async def test_a_copy_ends_at_ctrl_c(start, pair):
         for number in range(100):
             await upload(stack, f"{number}.bin", number.to_bytes(4, "big") * 25_000)
     kept = kept_by(pair[1])
-    async with start() as process:
+    # It waits for us at each file, and so cannot be at its end before we look.
+    async with start(failpoint="U3.durable:stop") as process, asyncio.TaskGroup() as tasks:
+        going_on = tasks.create_task(_let_go_on(process))
         await eventually(lambda: process.returncode is not None or _arrived(kept) >= 1)
         process.send_signal(signal.SIGINT)
         _, err = await process.communicate()
+        going_on.cancel()
     assert process.returncode != 0
     assert "Traceback" not in err.decode()
     assert 1 <= len(await files_in(pair[1])) < 100
