@@ -5,6 +5,7 @@ import re
 import signal
 import sqlite3
 from contextlib import asynccontextmanager
+from functools import partial
 
 import httpx
 import pytest
@@ -45,6 +46,8 @@ def start(pair, tmp_path):
             stdin=asyncio.subprocess.DEVNULL,
             stdout=asyncio.subprocess.PIPE,
             stderr=asyncio.subprocess.PIPE,
+            # A shell that runs the tests in the background has Ctrl-C ignored, and so would this.
+            preexec_fn=partial(signal.signal, signal.SIGINT, signal.SIG_DFL),
         )
         try:
             async with asyncio.timeout(SECONDS):
