@@ -22,6 +22,7 @@ from clients import client_of
 from kept import kept_by
 from postgres import Postgres
 from satchel.app import create_app, working
+from satchel.blobs.local import LocalBlobStore
 from satchel.config import Settings
 from satchel.metadata import Metadata
 from seaweed import Seaweed
@@ -117,6 +118,15 @@ async def outside(postgres_url):
     connection = await asyncpg.connect(postgres_url)
     yield connection
     await connection.close()
+
+
+@pytest.fixture
+async def local(tmp_path):
+    """A local blob store of this test alone."""
+    store = LocalBlobStore(tmp_path / "objects")
+    await store.open()
+    yield store
+    await store.close()
 
 
 @pytest.fixture(scope="session")

@@ -135,6 +135,11 @@ class Settings(BaseSettings):
     event_max_rows: Count = Field(1_000_000, description="How many events are kept for resuming clients.")
     event_ring_size: Count = Field(4096, description="How many recent events are kept in memory.")
 
+    verify_reads: bool = Field(
+        default=True,
+        description="Whether a whole file is hashed while it is sent, and its end withheld if the bytes are damaged; "
+        "once in ten minutes, while the store does not tell of a change.",
+    )
     scrub_rate: Literal["auto"] | ByteSize = Field(
         "auto",
         description="Bytes a second of what is stored that a running server reads and hashes again, 0 for none; "

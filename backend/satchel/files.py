@@ -24,6 +24,7 @@ from uuid import UUID
 import structlog
 
 from satchel.blobs import BlobReader, BlobStore
+from satchel.blobs.verified import Verified, VerifiedReader
 from satchel.config import Settings
 from satchel.errors import Code, SatchelError, not_found
 from satchel.failpoints import reach
@@ -70,6 +71,7 @@ class FileService:
         self._blobs = blobs
         self._changed = changed
         self._reclaim = reclaim
+        self._verified = Verified()
         self.tasks = Tasks()
         self.uploads = Uploads(metadata, blobs, settings, self.tasks, reclaim)
 
@@ -195,16 +197,26 @@ class FileService:
     async def read(self, record: FileRecord, start: int, length: int) -> BlobReader:
         """Open `length` bytes of a file from `start`; close them when done.
 
-        Raises STORE_INTEGRITY where the store does not hold what the record says; the next upload of the same bytes
-        heals that.
+        Raises STORE_INTEGRITY where the store does not hold what the record says, and so does the reader of a whole
+        file, before its end; the next upload of the same bytes heals that.
         """
+
+        async def note_damage() -> None:
+            with suppress(SatchelError):
+                await self._metadata.note_damage(record.object_name, damaged=True)
+
         try:
-            return await self._blobs.read(record.object_name, record.size, start, length)
+            reader = await self._blobs.read(record.object_name, record.size, start, length)
         except SatchelError as error:
             if error.code is Code.STORE_INTEGRITY:
-                with suppress(SatchelError):
-                    await self._metadata.note_damage(record.object_name, damaged=True)
+                await note_damage()
             raise
+        known = self._verified.holds(record.object_name, reader.state())
+        if length < record.size or known or not self.settings.verify_reads:
+            return reader
+        return VerifiedReader(
+            reader, record.object_name, record.size, record.sha256, verified=self._verified, report=note_damage
+        )
 
     async def link(self, record: FileRecord, disposition: str) -> str | None:
         """An address at the store from which a client can download the file for a while.

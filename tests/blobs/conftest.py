@@ -5,21 +5,11 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from satchel.blobs.local import LocalBlobStore
 from satchel.blobs.s3 import Bucket, S3BlobStore
 from satchel.config import Settings
 from satchel.files import FileService
 from satchel.metadata import Metadata
 from unreliable import UnreliableProxy
-
-
-@pytest.fixture
-async def local(tmp_path):
-    """The local store."""
-    store = LocalBlobStore(tmp_path / "objects")
-    await store.open()
-    yield store
-    await store.close()
 
 
 @pytest.fixture(scope="session")

@@ -11,7 +11,7 @@ from pathlib import Path
 from aftermath import GRACE
 from check import exceptions
 
-from kept import eventually
+from kept import PATIENCE, eventually
 from raw import END, MULTIPART, connected, head_of_part
 from sockets import ready
 from stacks import scaled_only
@@ -54,16 +54,25 @@ async def test_clients_that_leave_at_any_byte(start, count, report):
     report(f"F8: {times} clients left in mid-upload, nothing kept")
 
 
-async def falls_asleep(server):
-    """Stop a server, but not inside a transaction: the database ends that one, with its locks, after a minute only."""
+async def asleep_until(condition, server):
+    """Stop a server until a condition holds, then let it go on.
+
+    Where it stopped inside a transaction it wakes and stops again: the database ends that one, with its locks, after a
+    minute only. It may come to light late, because the last statement may still be on its way.
+    """
     within = "SELECT FROM pg_stat_activity WHERE datname = current_database() AND state LIKE 'idle in transaction%'"
-    while True:
-        server.process.send_signal(signal.SIGSTOP)
-        for _ in range(5):  # another server's transactions pass
+    async with asyncio.timeout(PATIENCE):
+        while True:
+            server.process.send_signal(signal.SIGSTOP)
+            looks = 0
+            while looks < 5:  # another server's transactions pass
+                if condition():
+                    server.process.send_signal(signal.SIGCONT)
+                    return
+                await asyncio.sleep(0.05)
+                looks = looks + 1 if server.kept.query(within) else 0
+            server.process.send_signal(signal.SIGCONT)
             await asyncio.sleep(0.05)
-            if not server.kept.query(within):
-                return
-        server.process.send_signal(signal.SIGCONT)
 
 
 async def reclaimed_in_sleep(server, other):
@@ -71,9 +80,7 @@ async def reclaimed_in_sleep(server, other):
     async with connected(server) as raw:
         await raw.request("POST", "/files/upload", HEADERS, BODY[: SIZE // 2])
         await eventually(lambda: server.kept.count("uploads") == 1)
-        await falls_asleep(server)
-        await eventually(lambda: other.kept.count("uploads") == 0)
-        server.process.send_signal(signal.SIGCONT)
+        await asleep_until(lambda: other.kept.count("uploads") == 0, server)
         await raw.send(BODY[SIZE // 2 :])
         return await raw.answer()
 

@@ -9,18 +9,8 @@ import pytest
 
 from kept import eventually
 from satchel.blobs import new_object_name
-from satchel.blobs.local import LocalBlobStore
 from satchel.metadata import publishing
 from stacks import embedded_only, scaled_only
-
-
-@pytest.fixture
-async def local(tmp_path):
-    """A local blob store."""
-    store = LocalBlobStore(tmp_path / "objects")
-    await store.open()
-    yield store
-    await store.close()
 
 
 async def finished(intake):

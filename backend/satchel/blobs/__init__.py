@@ -2,7 +2,7 @@
 
 import re
 import uuid
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Hashable
 from typing import NamedTuple, Protocol
 
 import structlog
@@ -81,11 +81,14 @@ class BlobReader(Protocol):
     def __aiter__(self) -> AsyncIterator[bytes]:
         """The chunks."""
 
-    def slices(self) -> AsyncIterator[Slice] | None:
-        """The range for a server that sends from descriptors, so that no byte comes into this process.
+    def slices(self) -> AsyncIterator[Slice | bytes] | None:
+        """The range for a server that sends from descriptors, so that few bytes or none come into this process.
 
         Each is to be sent whole before the next. None where the bytes can only be read, or are too few to bother.
         """
+
+    def state(self) -> Hashable:
+        """What is another thing when the object was touched; None where the store does not tell."""
 
     async def aclose(self) -> None:
         """Release the object."""

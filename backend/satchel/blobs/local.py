@@ -4,7 +4,7 @@ import asyncio
 import errno
 import fcntl
 import os
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Hashable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -32,7 +32,7 @@ log = structlog.get_logger(__name__)
 
 
 @contextmanager
-def _translated() -> Iterator[None]:
+def translated() -> Iterator[None]:
     """Turn the system's errors into the table's; the path stays in the log."""
     try:
         yield
@@ -83,20 +83,20 @@ class LocalBlobStore:
 
     async def ping(self) -> None:
         """Ask the file system for the directory."""
-        with _translated():
+        with translated():
             await self.run(os.stat, "o", dir_fd=self._dirfd)
 
     async def create(self, name: str) -> "LocalBlobWriter":
         """Start an object under a new name."""
         flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
-        with _translated():
+        with translated():
             fd = await self._open_object(name, flags)
         return LocalBlobWriter(self, name, fd)
 
     async def read(self, name: str, size: int, start: int, length: int) -> "LocalBlobReader":
         """Open the object, and check its size."""
         flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC
-        with _translated():
+        with translated():
             try:
                 fd = await self._open_object(name, flags)
             except FileNotFoundError:
@@ -112,7 +112,7 @@ class LocalBlobStore:
 
     async def size(self, name: str) -> int | None:
         """Ask the file system."""
-        with _translated():
+        with translated():
             try:
                 return (await self.run(os.stat, name, dir_fd=self._dirfd, follow_symlinks=False)).st_size
             except FileNotFoundError:
@@ -120,7 +120,7 @@ class LocalBlobStore:
 
     async def objects(self) -> AsyncIterator[StoredObject]:
         """The files, one directory at a time, each of which holds one object in 256."""
-        with _translated():
+        with translated():
             for directory in await self.run(lambda: sorted((self._root / "o").iterdir())):
                 for stored in await self.run(self._list, directory):
                     yield stored
@@ -139,7 +139,7 @@ class LocalBlobStore:
 
     async def delete(self, name: str) -> None:
         """Unlink the object and make that durable; the blocks are freed when the last reader closes."""
-        with _translated():
+        with translated():
             await self.run(self._delete, checked(name))
 
     def _delete(self, name: str) -> None:
@@ -182,7 +182,7 @@ class LocalBlobReader:
     async def __anext__(self) -> bytes:
         if self._file is None or self._position == self._stop:
             raise StopAsyncIteration
-        with _translated():
+        with translated():
             chunk = await self._store.run(
                 os.pread, self._file, min(READ_CHUNK, self._stop - self._position), self._position
             )
@@ -191,7 +191,7 @@ class LocalBlobReader:
         self._position += len(chunk)
         return chunk
 
-    def slices(self) -> AsyncIterator[Slice]:
+    def slices(self) -> AsyncIterator[Slice | bytes]:
         """The file itself, in slices that a slow client takes in time."""
         return self._slices()
 
@@ -200,6 +200,13 @@ class LocalBlobReader:
             size = min(READ_CHUNK, self._stop - self._position)
             yield Slice(self._file, self._position, size)
             self._position += size
+
+    def state(self) -> Hashable:
+        """Which file it is, and when it was last written to, or its inode was."""
+        if self._file is None:
+            return None
+        found = os.fstat(self._file)
+        return found.st_ino, found.st_mtime_ns, found.st_ctime_ns
 
     async def aclose(self) -> None:
         """Close the file."""
@@ -225,7 +232,7 @@ class LocalBlobWriter:
 
     async def write(self, data: memoryview) -> None:
         """Append to the file."""
-        with _translated():
+        with translated():
             await self._store.run(self._write, data)
 
     def _write(self, data: memoryview) -> None:
@@ -257,7 +264,7 @@ class LocalBlobWriter:
 
     async def commit(self) -> None:
         """Fsync the file, then its directory; never again after a failure, which may have dropped the dirty pages."""
-        with _translated():
+        with translated():
             await self._store.run(self._commit)
 
     def _commit(self) -> None:

@@ -8,7 +8,7 @@ import asyncio
 import re
 import unicodedata
 from base64 import b64encode
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterable, AsyncIterator, Mapping
 from datetime import UTC, datetime
 from email.utils import format_datetime, parsedate_to_datetime
 from typing import Any
@@ -240,7 +240,7 @@ class ByteStream(Response):
         """Send it all, or as much as the client stays for."""
         try:
             slices = self._blob.slices() if "http.response.zerocopysend" in scope.get("extensions", {}) else None
-            messages = self._copied() if slices is None else self._moved(slices)
+            messages = self._messages(self._blob if slices is None else slices)
             # Made before anything is sent, so that a store that fails here still has a status to answer with.
             first = await anext(messages)
             await send({"type": "http.response.start", "status": self.status_code, "headers": self.raw_headers})
@@ -259,21 +259,20 @@ class ByteStream(Response):
                 if not message["more_body"]:
                     return
                 message = await anext(rest)
-        except (SatchelError, EOFError, TimeoutError) as error:
+        except (SatchelError, EOFError, OSError) as error:
             # Returning without the last message makes the server close the connection.
             log.warning("download broken off", reason=str(error) or "the client stopped reading")
         finally:
             client_left.cancel()
 
-    async def _copied(self) -> AsyncIterator[Message]:
-        async for chunk in self._blob:
-            yield {"type": "http.response.body", "body": chunk, "more_body": True}
-        yield {"type": "http.response.body", "body": b"", "more_body": False}
-
-    async def _moved(self, slices: AsyncIterator[Slice]) -> AsyncIterator[Message]:
-        async for file, offset, size in slices:
-            place = {"file": file, "count": size} if offset is None else {"file": file, "offset": offset, "count": size}
-            yield {"type": "http.response.zerocopysend", "more_body": True, **place}
+    async def _messages(self, pieces: AsyncIterable[Slice | bytes]) -> AsyncIterator[Message]:
+        async for piece in pieces:
+            if isinstance(piece, bytes):
+                yield {"type": "http.response.body", "body": piece, "more_body": True}
+            else:
+                offset = {} if piece.offset is None else {"offset": piece.offset}
+                place = {"file": piece.file, "count": piece.size, **offset}
+                yield {"type": "http.response.zerocopysend", "more_body": True, **place}
         yield {"type": "http.response.body", "body": b"", "more_body": False}
 
 

@@ -8,7 +8,7 @@ and the answer lost with it (https://www.rfc-editor.org/rfc/rfc9112#section-9.6)
 
 import asyncio
 from dataclasses import dataclass
-from typing import Any, Self
+from typing import Any, Self, cast
 
 from uvicorn.config import Config
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
@@ -108,10 +108,35 @@ class WriteWatch:
             self.begin()
 
 
-class LimitedProtocol(HttpToolsProtocol):
-    """uvicorn's protocol, within limits."""
+class WatchedWrites(asyncio.Protocol):
+    """What is written is watched, beside what the protocol does by itself; to be put before it."""
 
     limits: Limits
+    loop: asyncio.AbstractEventLoop
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Somebody came."""
+        super().connection_made(transport)
+        self._writes = WriteWatch(cast("asyncio.Transport", transport), self.loop, self.limits.send_timeout)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """They left."""
+        self._writes.end()
+        super().connection_lost(exc)
+
+    def pause_writing(self) -> None:
+        """They take less than is sent."""
+        super().pause_writing()
+        self._writes.begin()
+
+    def resume_writing(self) -> None:
+        """They took much of it."""
+        super().resume_writing()
+        self._writes.progress()
+
+
+class LimitedProtocol(WatchedWrites, HttpToolsProtocol):
+    """uvicorn's protocol, within limits."""
 
     def __init__(
         self,
@@ -135,17 +160,15 @@ class LimitedProtocol(HttpToolsProtocol):
 
     # --- the connection ---
 
-    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """A client came, and has so long for the head of its first request."""
         super().connection_made(transport)
-        self._writes = WriteWatch(transport, self.loop, self.limits.send_timeout)
         self._head_alarm.set(self.limits.header_timeout, self._head_is_late)
 
     def connection_lost(self, exc: Exception | None) -> None:
         """It left."""
         self._head_alarm.unset()
         self._body_alarm.unset()
-        self._writes.end()
         super().connection_lost(exc)
 
     def handle_websocket_upgrade(self) -> None:
@@ -262,16 +285,6 @@ class LimitedProtocol(HttpToolsProtocol):
 
     # --- the answer ---
 
-    def pause_writing(self) -> None:
-        """The client takes less than is sent."""
-        super().pause_writing()
-        self._writes.begin()
-
-    def resume_writing(self) -> None:
-        """The client took much of it."""
-        super().resume_writing()
-        self._writes.progress()
-
     def on_response_complete(self) -> None:
         """All is handed to the transport."""
         super().on_response_complete()
@@ -316,27 +329,5 @@ class LimitedProtocol(HttpToolsProtocol):
         self._head_alarm.set(DRAIN_SECONDS, self.transport.close)
 
 
-class LimitedSocketProtocol(WebSocketsSansIOProtocol):
+class LimitedSocketProtocol(WatchedWrites, WebSocketsSansIOProtocol):
     """uvicorn's protocol of WebSockets, which gives up peers that read nothing while the connection closes."""
-
-    limits: Limits
-
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """A WebSocket begins."""
-        super().connection_made(transport)
-        self._writes = WriteWatch(self.transport, self.loop, self.limits.send_timeout)
-
-    def connection_lost(self, exc: Exception | None) -> None:
-        """It ended."""
-        self._writes.end()
-        super().connection_lost(exc)
-
-    def pause_writing(self) -> None:
-        """The peer takes less than is sent."""
-        super().pause_writing()
-        self._writes.begin()
-
-    def resume_writing(self) -> None:
-        """The peer took much of it."""
-        super().resume_writing()
-        self._writes.progress()

@@ -14,7 +14,7 @@ LOCK_TIMEOUT: who comes later waits behind it.
 
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import Any, ClassVar
 from uuid import UUID
 
 import orjson
@@ -42,13 +42,13 @@ from sqlalchemy import (
 from sqlalchemy.ext.asyncio import AsyncConnection
 from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.sql.compiler import SQLCompiler
-from sqlalchemy.sql.functions import FunctionElement
 
 from . import grams
 from .clock import to_microseconds
 from .cursors import MAX_INT
 from .names import MAX_KEY, fold, natural_key
 from .records import FileRecord
+from .spelling import Spelled
 from .tables import fence_grams, fences, files
 
 BLOCK = 1024
@@ -75,22 +75,13 @@ _ENDS: Mapping[Column[Any], Any] = {
 }
 
 
-class shared_lock(FunctionElement[int]):  # noqa: N801 - it reads as the SQL function that it is
+class shared_lock(Spelled):  # noqa: N801 - it reads as the SQL function that it is
     """Keeps the blocks as they are until the end of the transaction: to be selected before any name is entered."""
 
     type = BigInteger()
     name = "shared_lock"
     inherit_cache = True
-
-
-@compiles(shared_lock, "postgresql")
-def _postgresql(_element: shared_lock, _compiler: SQLCompiler, **_kw: Any) -> str:
-    return f"(pg_advisory_xact_lock_shared({_LOCK}) IS NULL)::int"
-
-
-@compiles(shared_lock, "sqlite")
-def _sqlite(_element: shared_lock, _compiler: SQLCompiler, **_kw: Any) -> str:
-    return "0"
+    spelled: ClassVar = {"postgresql": f"(pg_advisory_xact_lock_shared({_LOCK}) IS NULL)::int", "sqlite": "0"}
 
 
 # For each file the fences of its blocks, one of each order; then each of them with each gram of its name. No words but

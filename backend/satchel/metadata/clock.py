@@ -1,14 +1,12 @@
 """Time and order as the database keeps them: the only clock that all instances share."""
 
-from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any, ClassVar
 
 from sqlalchemy import BigInteger, DateTime, Dialect, Interval, literal
-from sqlalchemy.ext.compiler import compiles
-from sqlalchemy.sql.compiler import SQLCompiler
-from sqlalchemy.sql.functions import FunctionElement
 from sqlalchemy.types import TypeDecorator, TypeEngine
+
+from .spelling import Spelled
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
@@ -64,65 +62,50 @@ class Duration(TypeDecorator[timedelta]):
         return value // _MICROSECOND
 
 
-class now(FunctionElement[datetime]):  # noqa: N801 - it reads as the SQL function that it is
+class now(Spelled):  # noqa: N801 - it reads as the SQL function that it is
     """The database's clock as a SQL expression, plus an offset that may be negative."""
 
     type = Moment()
     name = "now"
     inherit_cache = True
+    spelled: ClassVar = {
+        # CURRENT_TIMESTAMP would be that of the transaction's begin, before it waited for locks.
+        "postgresql": "(statement_timestamp() + {})",
+        # unixepoch('now', 'subsec') would do, but is younger than the SQLite 3.40 of Debian 12. The clock ticks in
+        # milliseconds; both calls see the same tick, because 'now' stands still within a statement.
+        "sqlite": "(CAST(strftime('%s', 'now') AS INTEGER) * 1000000"
+        " + CAST(substr(strftime('%f', 'now'), 4) AS INTEGER) * 1000 + {})",
+    }
 
     def __init__(self, offset: timedelta = timedelta(0)) -> None:
         super().__init__(literal(offset, Duration()))
 
 
-@compiles(now, "postgresql")
-def _postgresql(element: now, compiler: SQLCompiler, **kw: Any) -> str:
-    # CURRENT_TIMESTAMP would be that of the transaction's begin, before it waited for locks.
-    return f"(statement_timestamp() + {compiler.process(element.clauses, **kw)})"
-
-
-@compiles(now, "sqlite")
-def _sqlite(element: now, compiler: SQLCompiler, **kw: Any) -> str:
-    # unixepoch('now', 'subsec') would do, but is younger than the SQLite 3.40 of Debian 12. The clock ticks in
-    # milliseconds; both calls see the same tick, because 'now' stands still within a statement.
-    seconds, millis = "CAST(strftime('%s', 'now') AS INTEGER)", "CAST(substr(strftime('%f', 'now'), 4) AS INTEGER)"
-    return f"({seconds} * 1000000 + {millis} * 1000 + {compiler.process(element.clauses, **kw)})"
-
-
-class _TransactionNumber(FunctionElement[int]):
-    """An expression that each database spells in its own way, or not at all."""
-
-    type = BigInteger()
-    spelled: ClassVar[Mapping[str, str]]
-
-
-@compiles(_TransactionNumber)
-def _spell(element: _TransactionNumber, compiler: SQLCompiler, **_kw: Any) -> str:
-    return element.spelled[compiler.dialect.name]
-
-
-class current_transaction(_TransactionNumber):  # noqa: N801
+class current_transaction(Spelled):  # noqa: N801
     """The number of the transaction that asks; 0 where transactions come one after the other."""
 
+    type = BigInteger()
     name = "current_transaction"
     inherit_cache = True
     spelled: ClassVar = {"postgresql": "pg_current_xact_id()::text::bigint", "sqlite": "0"}
 
 
-class oldest_running_transaction(_TransactionNumber):  # noqa: N801
+class oldest_running_transaction(Spelled):  # noqa: N801
     """The number below which every transaction has ended, as the asking one's snapshot shows them.
 
     What is committed under a number below it has been seen by now, or never will be: nothing comes in between any more.
     """
 
+    type = BigInteger()
     name = "oldest_running_transaction"
     inherit_cache = True
     spelled: ClassVar = {"postgresql": "pg_snapshot_xmin(pg_current_snapshot())::text::bigint", "sqlite": "1"}
 
 
-class next_transaction(_TransactionNumber):  # noqa: N801
+class next_transaction(Spelled):  # noqa: N801
     """The number above those of all transactions that have begun; only where they are numbered."""
 
+    type = BigInteger()
     name = "next_transaction"
     inherit_cache = True
     spelled: ClassVar = {"postgresql": "pg_snapshot_xmax(pg_current_snapshot())::text::bigint"}

@@ -13,16 +13,14 @@ digits, and those only as far as the database's locale does, and reads its whole
 """
 
 from collections.abc import Collection, Sequence
-from typing import Any
+from typing import ClassVar
 from uuid import UUID
 
 from sqlalchemy import ColumnElement, Integer, cast, column, func, insert, literal, select, table
 from sqlalchemy.dialects.postgresql import TSQUERY
 from sqlalchemy.ext.asyncio import AsyncConnection
-from sqlalchemy.ext.compiler import compiles
-from sqlalchemy.sql.compiler import SQLCompiler
-from sqlalchemy.sql.functions import FunctionElement
 
+from .spelling import Spelled
 from .tables import files
 
 INDEX = "files_gram"
@@ -54,7 +52,7 @@ async def remove(c: AsyncConnection, file_ids: Collection[UUID]) -> None:
         await c.execute(insert(_fts).from_select([_fts.c.files_grams, _fts.c.rowid, _fts.c.search_key], names))
 
 
-class position(FunctionElement[int]):  # noqa: N801 - it reads as the SQL function that it is
+class position(Spelled):  # noqa: N801 - it reads as the SQL function that it is
     """Where a text holds another, from one; zero where it does not.
 
     Not LIKE, for which PostgreSQL makes the pattern anew for each row as soon as it keeps the plan of a statement.
@@ -63,16 +61,7 @@ class position(FunctionElement[int]):  # noqa: N801 - it reads as the SQL functi
     type = Integer()
     name = "position"
     inherit_cache = True
-
-
-@compiles(position, "postgresql")
-def _postgresql(element: position, compiler: SQLCompiler, **kw: Any) -> str:
-    return f"strpos({compiler.process(element.clauses, **kw)})"
-
-
-@compiles(position, "sqlite")
-def _sqlite(element: position, compiler: SQLCompiler, **kw: Any) -> str:
-    return f"instr({compiler.process(element.clauses, **kw)})"
+    spelled: ClassVar = {"postgresql": "strpos({})", "sqlite": "instr({})"}
 
 
 def may_hold(parts: Sequence[str], limit: int, dialect: str) -> ColumnElement[bool]:

@@ -1,6 +1,6 @@
 """An object on its way out."""
 
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Hashable
 from typing import Self, TypeVar
 
 import aiohttp
@@ -51,7 +51,7 @@ class S3BlobReader:
         self._position += len(chunk)
         return chunk
 
-    def slices(self) -> AsyncIterator[Slice] | None:
+    def slices(self) -> AsyncIterator[Slice | bytes] | None:
         """What comes over the connection, by a pipe; None with TLS, whose bytes have to be read."""
         return self._slices() if self._stop - self._position >= WORTH_A_TAP and Tap.fits(self._response) else None
 
@@ -83,6 +83,12 @@ class S3BlobReader:
                     log.warning("download broke off", object_name=self._name, at=self._position, error=described(error))
                     broken = error
             raise broken
+
+    def state(self) -> Hashable:
+        """What the store calls these bytes, and when it got them."""
+        headers = {} if self._response is None else self._response.headers
+        etag = headers.get("ETag")
+        return etag and (etag, headers.get("Last-Modified"))
 
     async def aclose(self) -> None:
         """Close the connection, unless the answer was read to its end."""

@@ -1,17 +1,14 @@
 """A download whose bytes never come into this process."""
 
 import asyncio
-import fcntl
 import os
-from contextlib import suppress
 
 import aiohttp
 
+from satchel.pipes import wide_pipe
 from satchel.readiness import readable
 
 from .wire import SILENCE
-
-PIPE = 1024 * 1024
 
 
 class Tap:
@@ -26,9 +23,7 @@ class Tap:
         self._response = response
         self._ahead = memoryview(b"")
         self._socket = -1
-        self.pipe, self._inlet = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
-        with suppress(OSError):  # it does with less, where a user may not have more
-            fcntl.fcntl(self._inlet, fcntl.F_SETPIPE_SZ, PIPE)
+        self.pipe, self._inlet = wide_pipe()
 
     @staticmethod
     def fits(response: aiohttp.ClientResponse | None) -> bool:
