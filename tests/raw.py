@@ -72,9 +72,10 @@ class Raw:
 
 @asynccontextmanager
 async def connected(server):
-    """A connection to a server, with a small send buffer, so that what was sent was nearly received."""
+    """A connection to a server, with small buffers: what was sent was nearly received, what is not read waits there."""
     raw = socket.socket()
     raw.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 65536)
+    raw.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 65536)
     raw.setblocking(False)
     await asyncio.get_running_loop().sock_connect(raw, (server.host, server.port))
     reader, writer = await asyncio.open_connection(sock=raw)
