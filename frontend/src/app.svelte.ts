@@ -18,6 +18,7 @@ import { ThemeChoice } from "./ui/theme.svelte";
 import { Toasts } from "./ui/toasts.svelte";
 import type { Dropped } from "./uploads/dropped";
 import { UploadQueue } from "./uploads/queue.svelte";
+import { sha256 } from "./uploads/sha256";
 import { words } from "./words";
 
 export const theme = new ThemeChoice();
@@ -47,6 +48,7 @@ export const opened = new OpenFile({
 });
 
 export const uploads = new UploadQueue({
+  hash: sha256,
   send: uploadFile,
   reachable: isReachable,
   // The event says the same; this row does not wait for it.

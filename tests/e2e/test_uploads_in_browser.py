@@ -153,6 +153,22 @@ async def test_a_refusal_that_passes_is_tried_again(manager, server):
     await expect(manager.upload("never.txt")).to_contain_text("Uploaded")
 
 
+async def test_bytes_that_changed_on_the_way_are_sent_again(manager, server):
+    """The page tells the server what a file hashes to; other bytes are not taken."""
+    await manager.page.evaluate(
+        """() => {
+            const digest = crypto.subtle.digest.bind(crypto.subtle);
+            let wrong = 1;
+            crypto.subtle.digest = (name, bytes) => digest(name, wrong-- > 0 ? new Uint8Array(1) : bytes);
+        }"""
+    )
+    await manager.choose(file("changed.txt", b"not what was hashed"))
+    await expect(manager.upload("changed.txt")).to_contain_text("Trying again…")
+    assert await stored(server) == []
+    await expect(manager.upload("changed.txt")).to_contain_text("Uploaded")
+    assert [entry["filename"] for entry in await stored(server)] == ["changed.txt"]
+
+
 async def test_a_folder_is_chosen_with_the_keyboard(manager, server, tmp_path):
     """The menu beside the button opens, is walked through and closes as menus do; a folder arrives with its folders."""
     press, page = manager.page.keyboard.press, manager.page

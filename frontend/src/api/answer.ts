@@ -17,7 +17,7 @@ export const failed = (code: ClientCode | (string & {}), message = ""): { failur
 
 /** True where the same request may succeed later, unchanged: the fault lies with the way there, not with the request. */
 export function isPassing({ code }: Failure): boolean {
-  return /^(NETWORK|HTTP_5\d\d|INTERNAL|STORE_UNAVAILABLE|DATABASE_UNAVAILABLE)$/.test(code);
+  return /^(NETWORK|HTTP_5\d\d|INTERNAL|STORE_UNAVAILABLE|DATABASE_UNAVAILABLE|HASH_MISMATCH)$/.test(code);
 }
 
 /** Reads a failure from a JSON body: a GraphQL `errors` list or an RFC 9457 problem document. */

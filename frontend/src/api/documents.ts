@@ -69,8 +69,8 @@ export const OneFile = graphql(
 
 export const UploadFile = graphql(
   `
-    mutation UploadFile($file: Upload!, $idempotencyKey: String) {
-      uploadFile(file: $file, idempotencyKey: $idempotencyKey) {
+    mutation UploadFile($file: Upload!, $hash: String, $idempotencyKey: String) {
+      uploadFile(file: $file, hash: $hash, idempotencyKey: $idempotencyKey) {
         deduplicated
         file { ...FileFields }
       }

@@ -1,21 +1,27 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 import { type UploadOptions, uploadBody, uploadFile } from "./upload";
 
+const options = { idempotencyKey: "key", signal: new AbortController().signal, progress: () => {} };
 const file = new File(["hello, world"], "Grüße.txt", { type: "text/plain" });
 
 describe("the body of an upload", () => {
   it("holds operations, map and file, in this order", () => {
-    expect([...uploadBody(file, "key").keys()]).toEqual(["operations", "map", "0"]);
+    expect([...uploadBody(file, options).keys()]).toEqual(["operations", "map", "0"]);
   });
 
   it("names the mutation and leaves the place of the file empty", () => {
-    const operations = JSON.parse(String(uploadBody(file, "key").get("operations")));
-    expect(operations.query).toContain("uploadFile(file: $file, idempotencyKey: $idempotencyKey)");
+    const operations = JSON.parse(String(uploadBody(file, options).get("operations")));
+    expect(operations.query).toContain("uploadFile(file: $file, hash: $hash, idempotencyKey: $idempotencyKey)");
     expect(operations.variables).toEqual({ file: null, idempotencyKey: "key" });
   });
 
+  it("tells the hash where it is known", () => {
+    const operations = JSON.parse(String(uploadBody(file, { ...options, hash: "abc" }).get("operations")));
+    expect(operations.variables).toEqual({ file: null, hash: "abc", idempotencyKey: "key" });
+  });
+
   it("maps its only file to its variable and keeps the name", () => {
-    const body = uploadBody(file, "key");
+    const body = uploadBody(file, options);
     expect(JSON.parse(String(body.get("map")))).toEqual({ 0: ["variables.file"] });
     expect((body.get("0") as File).name).toBe("Grüße.txt");
   });
@@ -51,8 +57,7 @@ describe("an upload", () => {
     }
   }
 
-  const send = (given: Partial<UploadOptions> = {}) =>
-    uploadFile(file, { idempotencyKey: "key", signal: new AbortController().signal, progress: () => {}, ...given });
+  const send = (given: Partial<UploadOptions> = {}) => uploadFile(file, { ...options, ...given });
 
   beforeEach(() => vi.stubGlobal("XMLHttpRequest", FakeRequest));
   afterEach(() => vi.unstubAllGlobals());

@@ -9,6 +9,8 @@ import { ENDPOINT } from "./client";
 import { type UploadedFile, UploadFile } from "./documents";
 
 export interface UploadOptions {
+  /** SHA-256 in hex of the file, where it is known: the service takes no other bytes. */
+  hash?: string | undefined;
   /** The same key on every attempt for the same file: an attempt whose answer was lost makes no duplicate. */
   idempotencyKey: string;
   signal: AbortSignal;
@@ -16,9 +18,9 @@ export interface UploadOptions {
   progress(sent: number): void;
 }
 
-export function uploadBody(file: File, idempotencyKey: string): FormData {
+export function uploadBody(file: File, { hash, idempotencyKey }: UploadOptions): FormData {
   const body = new FormData();
-  const variables = { file: null, idempotencyKey };
+  const variables = { file: null, hash, idempotencyKey };
   body.append("operations", JSON.stringify({ query: stringifyDocument(UploadFile), variables }));
   body.append("map", JSON.stringify({ 0: ["variables.file"] }));
   body.append("0", file, file.name);
@@ -43,7 +45,7 @@ export function uploadFile(file: File, options: UploadOptions): Promise<Answer<U
     xhr.onloadend = () => signal.removeEventListener("abort", abort);
     xhr.open("POST", ENDPOINT);
     xhr.setRequestHeader("Accept", "application/graphql-response+json, application/json");
-    xhr.send(uploadBody(file, options.idempotencyKey));
+    xhr.send(uploadBody(file, options));
   });
 }
 

@@ -1,14 +1,24 @@
 import { type Answer, type Failure, failed, isPassing } from "../api/answer";
 import type { UploadedFile } from "../api/documents";
 import type { UploadOptions } from "../api/upload";
+import { hex } from "./sha256";
 
 /**
- * waiting → sending → storing (all bytes sent, the answer is awaited) → done, or stored where the service already had
- * the bytes. A refusal that may pass leads to retrying, and from there back to waiting; so does a connection that is
- * lost, without being counted. From any of the first three and from retrying: cancelled, failed. From these two, by
- * retry: waiting.
+ * waiting → hashing → sending → storing (all bytes sent, the answer is awaited) → done, or stored where the service
+ * already had the bytes. A refusal that may pass leads to retrying, and from there back to waiting; so does a connection
+ * that is lost, without being counted. From any of the first four and from retrying: cancelled, failed. From these two,
+ * by retry: waiting.
  */
-export type UploadState = "waiting" | "sending" | "storing" | "retrying" | "done" | "stored" | "failed" | "cancelled";
+export type UploadState =
+  | "waiting"
+  | "hashing"
+  | "sending"
+  | "storing"
+  | "retrying"
+  | "done"
+  | "stored"
+  | "failed"
+  | "cancelled";
 
 export class Upload {
   readonly id: number;
@@ -21,6 +31,8 @@ export class Upload {
   sent = $state(0);
   failure = $state.raw<Failure>();
   idempotencyKey = randomKey();
+  /** What the service is told that the bytes hash to, where that is known. */
+  hash: string | undefined;
   /** Refusals since it was last asked for. */
   refusals = 0;
 
@@ -32,7 +44,7 @@ export class Upload {
   }
 
   get active(): boolean {
-    return ["waiting", "sending", "storing", "retrying"].includes(this.state);
+    return ["waiting", "hashing", "sending", "storing", "retrying"].includes(this.state);
   }
 }
 
@@ -50,6 +62,7 @@ export interface UploadTotals {
 }
 
 export interface UploadPort {
+  hash(file: File): Promise<string | undefined>;
   send(file: File, options: UploadOptions): Promise<Answer<UploadedFile>>;
   /** Whether anything answers at the service's address, whatever it says. */
   reachable(): Promise<boolean>;
@@ -217,8 +230,13 @@ export class UploadQueue {
     const aborting = new AbortController();
     const { signal } = aborting;
     this.#sending.set(item, aborting);
+    const file = item.file as File;
+    item.state = "hashing";
+    item.hash ??= await this.#port.hash(file);
+    if (signal.aborted) return;
     item.state = "sending";
-    const { data, failure } = await this.#port.send(item.file as File, {
+    const { data, failure } = await this.#port.send(file, {
+      hash: item.hash,
       idempotencyKey: item.idempotencyKey,
       signal,
       progress: (sent) => this.#progress(item, sent),
@@ -247,6 +265,8 @@ export class UploadQueue {
 
   #refused(item: Upload, failure: Failure): void {
     item.failure = failure;
+    // The bytes were changed on the way, or in the file since it was hashed.
+    if (failure.code === "HASH_MISMATCH") item.hash = undefined;
     const wait = isPassing(failure) ? RETRIES[item.refusals++] : undefined;
     item.state = wait === undefined ? "failed" : "retrying";
     if (wait === undefined) return;
@@ -359,5 +379,5 @@ export class UploadQueue {
 
 /** 128 random bits. `crypto.randomUUID` is missing on a plain-HTTP page. */
 function randomKey(): string {
-  return Array.from(crypto.getRandomValues(new Uint8Array(16)), (byte) => byte.toString(16).padStart(2, "0")).join("");
+  return hex(crypto.getRandomValues(new Uint8Array(16)));
 }

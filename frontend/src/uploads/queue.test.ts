@@ -1,4 +1,4 @@
-import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
+import { afterEach, beforeEach, describe, expect, it, type Mock, vi } from "vitest";
 import { type Answer, failed } from "../api/answer";
 import type { UploadedFile } from "../api/documents";
 import type { UploadOptions } from "../api/upload";
@@ -20,10 +20,13 @@ describe("the upload queue", () => {
   let attempts: Attempt[];
   let queue: UploadQueue;
   let online: boolean;
+  let hashed: Mock<(file: File) => Promise<string | undefined>>;
   const heard = vi.fn<(uploaded: UploadedFile) => void>();
 
-  const add = (...names: string[]) =>
+  const add = (...names: string[]) => {
     queue.add(names.map((name) => ({ path: name, file: new File([new Uint8Array(1000)], name) })));
+    return settle();
+  };
   const states = () => queue.items.map(({ state }) => state);
   const attempt = (name: string) => attempts.findLast((each) => each.name === name) as Attempt;
   const item = (name: string) => queue.items.find(({ path }) => path === name) as (typeof queue.items)[number];
@@ -33,7 +36,9 @@ describe("the upload queue", () => {
     attempts = [];
     heard.mockReset();
     online = true;
+    hashed = vi.fn(async () => "abc");
     queue = new UploadQueue({
+      hash: hashed,
       send: (file, options) =>
         new Promise((resolve) => {
           const answer = (answer: Answer<UploadedFile>) => {
@@ -54,7 +59,7 @@ describe("the upload queue", () => {
   });
 
   it("sends three at once, in the order in which they were added", async () => {
-    add("a", "b", "c", "d", "e");
+    await add("a", "b", "c", "d", "e");
     expect(attempts.map(({ name }) => name)).toEqual(["a", "b", "c"]);
     expect(states()).toEqual(["sending", "sending", "sending", "waiting", "waiting"]);
     await attempt("b").answer(done);
@@ -62,8 +67,42 @@ describe("the upload queue", () => {
     expect(states()).toEqual(["sending", "done", "sending", "sending", "waiting"]);
   });
 
+  it("hashes a file before it is sent, and once for all attempts", async () => {
+    let tell: (hash: string) => void = () => {};
+    hashed.mockReturnValueOnce(new Promise((resolve) => (tell = resolve)));
+    await add("a");
+    expect(states()).toEqual(["hashing"]);
+    expect(attempts).toHaveLength(0);
+    tell("123");
+    await settle();
+    expect(states()).toEqual(["sending"]);
+    expect(attempt("a").hash).toBe("123");
+    await attempt("a").answer(busy);
+    await vi.advanceTimersByTimeAsync(2_000);
+    expect(attempts.map(({ hash }) => hash)).toEqual(["123", "123"]);
+    expect(hashed).toHaveBeenCalledOnce();
+  });
+
+  it("hashes a file anew and sends it again when other bytes arrived", async () => {
+    hashed.mockResolvedValueOnce("old");
+    await add("a");
+    await attempt("a").answer(failed("HASH_MISMATCH"));
+    expect(states()).toEqual(["retrying"]);
+    await vi.advanceTimersByTimeAsync(2_000);
+    expect(attempts.map(({ hash }) => hash)).toEqual(["old", "abc"]);
+  });
+
+  it("does not send what is cancelled while it is hashed", async () => {
+    hashed.mockReturnValueOnce(new Promise((resolve) => setTimeout(resolve, 1_000)));
+    await add("a");
+    queue.cancel(item("a"));
+    await vi.advanceTimersByTimeAsync(1_000);
+    expect(attempts).toHaveLength(0);
+    expect(states()).toEqual(["cancelled"]);
+  });
+
   it("goes on after a failure, which it keeps", async () => {
-    add("a", "b", "c", "d");
+    await add("a", "b", "c", "d");
     await attempt("a").answer({ failure: { code: "FILE_TOO_LARGE", message: "" } });
     expect(item("a").state).toBe("failed");
     expect(item("a").failure?.code).toBe("FILE_TOO_LARGE");
@@ -71,15 +110,15 @@ describe("the upload queue", () => {
   });
 
   it("tells an upload that the service already had from a new one, and hands both on", async () => {
-    add("a", "b");
+    await add("a", "b");
     await attempt("a").answer(stored);
     await attempt("b").answer(done);
     expect(states()).toEqual(["stored", "done"]);
     expect(heard).toHaveBeenCalledTimes(2);
   });
 
-  it("waits for the answer when all bytes are sent", () => {
-    add("a");
+  it("waits for the answer when all bytes are sent", async () => {
+    await add("a");
     attempt("a").progress(400);
     expect(item("a")).toMatchObject({ state: "sending", sent: 400 });
     attempt("a").progress(1000);
@@ -87,7 +126,7 @@ describe("the upload queue", () => {
   });
 
   it("cancels one that waits without ever sending it", async () => {
-    add("a", "b", "c", "d");
+    await add("a", "b", "c", "d");
     queue.cancel(item("d"));
     await attempt("a").answer(done);
     expect(attempts.map(({ name }) => name)).not.toContain("d");
@@ -95,7 +134,7 @@ describe("the upload queue", () => {
   });
 
   it("cancels one that is sent, ends its request, and sends the next", async () => {
-    add("a", "b", "c", "d");
+    await add("a", "b", "c", "d");
     queue.cancel(item("b"));
     await settle();
     expect(attempt("b").signal.aborted).toBe(true);
@@ -103,7 +142,7 @@ describe("the upload queue", () => {
   });
 
   it("cancels all without starting those that waited", async () => {
-    add("a", "b", "c", "d", "e");
+    await add("a", "b", "c", "d", "e");
     queue.cancelAll();
     await settle();
     expect(attempts).toHaveLength(3);
@@ -112,7 +151,7 @@ describe("the upload queue", () => {
   });
 
   it("retries under the same key, so that a lost answer makes no second file", async () => {
-    add("a", "b");
+    await add("a", "b");
     expect(attempt("a").idempotencyKey).not.toBe(attempt("b").idempotencyKey);
     const { idempotencyKey } = attempt("a");
     await attempt("a").answer(failed("LEASE_LOST") as Answer<UploadedFile>);
@@ -124,7 +163,7 @@ describe("the upload queue", () => {
   });
 
   it("retries under a new key when the old one belongs to other content", async () => {
-    add("a");
+    await add("a");
     const { idempotencyKey } = attempt("a");
     await attempt("a").answer(failed("IDEMPOTENCY_CONFLICT") as Answer<UploadedFile>);
     queue.retry(item("a"));
@@ -132,7 +171,7 @@ describe("the upload queue", () => {
   });
 
   it("is not confused by an answer to an attempt that was cancelled and made again", async () => {
-    add("a");
+    await add("a");
     const first = attempt("a");
     queue.cancel(item("a"));
     queue.retry(item("a"));
@@ -143,14 +182,14 @@ describe("the upload queue", () => {
     expect(item("a").state).toBe("stored");
   });
 
-  it("lists what could not be read, with nothing to retry", () => {
+  it("lists what could not be read, with nothing to retry", async () => {
     queue.addUnreadable(["Photos/locked.jpg"]);
     expect(item("Photos/locked.jpg")).toMatchObject({ state: "failed", failure: { code: "UNREADABLE" } });
     expect(queue.canRetry(item("Photos/locked.jpg"))).toBe(false);
   });
 
   it("adds up what is left to send, without what failed or was cancelled", async () => {
-    add("a", "b", "c", "d");
+    await add("a", "b", "c", "d");
     attempt("a").progress(500);
     await attempt("b").answer(failed("FILE_TOO_LARGE") as Answer<UploadedFile>);
     queue.cancel(item("c"));
@@ -159,7 +198,7 @@ describe("the upload queue", () => {
   });
 
   it("tells the speed and the time that is left", async () => {
-    add("a");
+    await add("a");
     for (let sent = 50; sent <= 500; sent += 50) {
       attempt("a").progress(sent);
       await vi.advanceTimersByTimeAsync(250);
@@ -169,7 +208,7 @@ describe("the upload queue", () => {
   });
 
   it("clears what is finished and keeps what is not", async () => {
-    add("a", "b", "c");
+    await add("a", "b", "c");
     await attempt("a").answer(done);
     await attempt("b").answer(failed("FILE_TOO_LARGE") as Answer<UploadedFile>);
     queue.clearFinished();
@@ -177,17 +216,17 @@ describe("the upload queue", () => {
   });
 
   it("starts its totals afresh for a new batch, but keeps the failures of the last", async () => {
-    add("a", "b");
+    await add("a", "b");
     await attempt("a").answer(done);
     await attempt("b").answer(failed("FILE_TOO_LARGE") as Answer<UploadedFile>);
-    add("c");
+    await add("c");
     expect(queue.items.map(({ path }) => path)).toEqual(["b", "c"]);
     expect(states()).toEqual(["failed", "sending"]);
   });
 
   describe("when the service cannot be reached", () => {
     beforeEach(async () => {
-      add("a", "b", "c", "d");
+      await add("a", "b", "c", "d");
       attempt("a").progress(700);
       online = false;
       await attempt("a").answer(lost);
@@ -236,7 +275,7 @@ describe("the upload queue", () => {
   });
 
   it("notices a network that is gone and does not say so", async () => {
-    add("a", "b");
+    await add("a", "b");
     attempt("a").progress(400);
     online = false;
     await vi.advanceTimersByTimeAsync(21_000);
@@ -246,14 +285,14 @@ describe("the upload queue", () => {
   });
 
   it("leaves alone what is only slow", async () => {
-    add("a");
+    await add("a");
     await vi.advanceTimersByTimeAsync(120_000);
     expect(item("a").state).toBe("sending");
     expect(attempts).toHaveLength(1);
   });
 
   it("tries a refusal that may pass three times more, later each time, and sends others meanwhile", async () => {
-    add("a", "b", "c", "d");
+    await add("a", "b", "c", "d");
     const { idempotencyKey } = attempt("a");
     for (const longest of [1_250, 3_750, 11_250]) {
       await attempt("a").answer(busy);
@@ -272,7 +311,7 @@ describe("the upload queue", () => {
   });
 
   it("counts a connection that breaks for one file only as a refusal", async () => {
-    add("a");
+    await add("a");
     await attempt("a").answer(lost);
     expect(queue.paused).toBe(false);
     expect(item("a").state).toBe("retrying");

@@ -163,6 +163,7 @@ export function english(locale: string) {
     sentOf: (sent: string, size: string) => `${sent} of ${size}`,
     upState: {
       waiting: "Waiting",
+      hashing: "Preparing…",
       sending: "Sending",
       storing: "Finishing…",
       retrying: "Trying again…",

@@ -159,6 +159,7 @@ export function french(locale: string): Words {
     sentOf: (sent, size) => `${sent} sur ${size}`,
     upState: {
       waiting: "En attente",
+      hashing: "Préparation…",
       sending: "Envoi",
       storing: "Finalisation…",
       retrying: "Nouvel essai…",
