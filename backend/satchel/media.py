@@ -212,8 +212,20 @@ def _text_type(text: str, extension: str) -> str:
     return named or ("text/plain" if _is_markup(seen) or seen == UNKNOWN else seen)
 
 
+# Types that the library tells by so few bits that random bytes have them, with the extensions that bear them out.
+_BY_CHANCE = {
+    "audio/x-mp4a-latm": {"latm", "loas"},
+    "audio/x-syx": {"syx"},
+    "image/g3fax": {"fax", "g3"},
+    "image/x-amiga-icon": {"info"},
+    "image/x-award-bioslogo": {"epa"},
+}
+
+
 def _binary_type(head: bytes, extension: str, declared: str | None) -> str:
     seen = _recognise(head)
+    if extension not in _BY_CHANCE.get(seen, {extension}):
+        seen = UNKNOWN
     refined = _BINARY_NAMES.get((seen, extension), seen)
     if refined != UNKNOWN:
         return refined
