@@ -5,8 +5,8 @@ may lie in it, and goes up to the next fence; since the id is a part of it, a bl
 same key, too. Of each block it is written down what its names hold of one to three letters. A name that was deleted, or
 is another one now, leaves what it held: that block is searched in vain, until it is split.
 
-That is written by gram: in which of some CHUNK fences it is, as the bits of a number. Which blocks may hold a term is
-then told by a few rows of each of its grams, however many blocks there are to pass.
+That is written by gram: in which of CHUNK fences it is, as the bits of a number. Which blocks may hold a term is then
+told by some rows of each of its grams, where there would be one for each block.
 
 A file is entered by the transaction that gives it its name, into the blocks that it finds. Were one split meanwhile,
 the new block would not know of that name. On SQLite writers take turns. On PostgreSQL all that enter share a lock,
@@ -66,7 +66,7 @@ LOOK = 1 / 64
 MAX_GRAMS = 12
 """Of a long term so many grams are looked up."""
 CHUNK = 62
-"""Fences to a chunk: as many as a database's integer has bits, without the sign. Those in the tables are counted so."""
+"""Fences to a chunk: a bit each of a database's integer. The tables are written so, it stays what it is."""
 LOCK_TIMEOUT = timedelta(milliseconds=200)
 """How long a block that is to be split waits for those who enter names, and so do all who come behind it."""
 

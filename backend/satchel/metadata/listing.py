@@ -5,7 +5,7 @@ That is fast where many files match. To gather: all that one filter lets through
 sorted. That is fast where few do. And for a search, to walk only those blocks of the order whose names may hold the
 term: that is fast where many match, but not around here. Which way to go is found out by trying: walk a stretch first,
 which mostly fills the page. If it does not, look around, in one statement: what each filter but the search lets
-through, up to FEW files; in how many of some blocks the search's term may be, and which are the next of them. Gather
+through, up to FEW files; in how many blocks the search's term may be, and which are the next of them. Gather
 what a filter lets through if that is few. If none does, gather a search's files where few blocks hold them, or where
 the next ones turn out to hold hardly any; else walk those blocks. Without a search, walk on.
 """
@@ -120,7 +120,7 @@ class _Surroundings:
     narrow: "_Filter | None"
     """The filter that lets the fewest files through, without the search; None where all let through more than FEW."""
     is_rare: bool = False
-    """Whether no more than FEW files hold the term, to go by some blocks."""
+    """Whether no more than FEW files hold the term, to go by how many blocks may."""
     is_common: bool = False
     """Whether more do, to go by the newest names."""
     rarest: Sequence[str] = ()
