@@ -10,9 +10,11 @@ import socket
 import subprocess
 import tempfile
 import time
+from collections.abc import Mapping
 from contextlib import suppress
 from importlib.resources import files
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, Self
 
 import asyncpg
@@ -31,8 +33,9 @@ class Postgres:
     Every client is trusted. PostgreSQL refuses to run as root: then it runs as the user `postgres` or `nobody`.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, options: Mapping[str, str] = MappingProxyType({})) -> None:
         self.host = "127.0.0.1"
+        self._options = {**_OPTIONS, **options}
         self.port = 0
         self._user = _unprivileged_user()
         self._directory = Path()
@@ -68,7 +71,7 @@ class Postgres:
     def launch(self) -> None:
         """Start the server, after `kill` on the same data and port, and return when it takes connections."""
         self.port = self.port or _free_port()
-        options = [f"-c{name}={value}" for name, value in _OPTIONS.items()]
+        options = [f"-c{name}={value}" for name, value in self._options.items()]
         address = ["-h", self.host, "-p", str(self.port), "-k", self._directory]
         with self._log.open("ab") as log:
             self._process = subprocess.Popen(

@@ -5,7 +5,7 @@ import random
 import sqlite3
 import time
 from collections.abc import Awaitable, Callable, Iterator, Sequence
-from contextlib import closing
+from contextlib import AbstractAsyncContextManager, closing
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -266,7 +266,7 @@ def pages(directory: Path, count: int, repeats: int, say: Say) -> list[Result]:
     cases = list(_cases(rows))
     say(f"  {len(cases):,} pages of {count:,} files are made out")
     results = asyncio.run(_measure(SQLITE, f"sqlite:///{directory / 'satchel.db'}", rows, cases, repeats, say))
-    with Postgres() as server:
+    with Postgres(_COUNTING) as server:
         url = asyncio.run(server.new_database())
         return results + asyncio.run(_measure(POSTGRESQL, url, rows, cases, repeats, say))
 
@@ -276,6 +276,7 @@ async def _measure(
 ) -> list[Result]:
     fill = {SQLITE: _fill_sqlite, POSTGRESQL: _fill_postgresql}[database]
     metadata = Metadata(url)
+    meter = {SQLITE: _SqliteMeter, POSTGRESQL: _PostgresqlMeter}[database](metadata, url)
     try:
         # As before there were blocks, which are then made of the files by the migration.
         await metadata._database.writer.run(lambda c: c.run_sync(upgrade, "0002"))
@@ -285,7 +286,7 @@ async def _measure(
             await _vacuum(url)
         say(f"  {database}: {len(rows):,} files are in")
         told = {"database": database, "files": len(rows)}
-        results = [{**told, **result} for result in await _time_pages(metadata, cases, repeats)]
+        results = [{**told, **result} for result in await _time_pages(metadata, meter, cases, repeats)]
         say(f"  {database}: pages are measured")
         others = {**_reads(metadata, rows), **_writes(metadata)}
         results += [{**told, "what": what, "seconds": await _time_other(run)} for what, run in others.items()]
@@ -294,18 +295,24 @@ async def _measure(
         await metadata.close()
 
 
-async def _time_pages(metadata: Metadata, cases: Sequence[Case], repeats: int) -> list[Result]:
+async def _time_pages(
+    metadata: Metadata, meter: "_SqliteMeter | _PostgresqlMeter", cases: Sequence[Case], repeats: int
+) -> list[Result]:
     spent = _statement_times(metadata)
-    seconds: list[list[float]] = [[] for _ in cases]
+    inside: list[list[float]] = [[] for _ in cases]
+    whole: list[list[float]] = [[] for _ in cases]
     # The same page does not come twice in a row, nor do its depths: what one has read would be at hand for the next.
     sequence = random.Random(1)
-    for _ in range(repeats):
-        for index in sequence.sample(range(len(cases)), len(cases)):
-            case = cases[index]
-            spent.clear()
-            page = await metadata.list_files(PAGE, case.cursor, case.listing.where, case.order)
-            seconds[index].append(sum(spent))
-            assert [record.id for record in page.records] == case.ids, f"the page holds other files: {case}"
+    async with meter:
+        for _ in range(repeats):
+            for index in sequence.sample(range(len(cases)), len(cases)):
+                case = cases[index]
+                await meter.reset()
+                spent.clear()
+                page = await metadata.list_files(PAGE, case.cursor, case.listing.where, case.order)
+                inside[index].append(await meter.read())
+                whole[index].append(sum(spent))
+                assert [record.id for record in page.records] == case.ids, f"the page holds other files: {case}"
     return [
         {
             "what": "page",
@@ -313,9 +320,10 @@ async def _time_pages(metadata: Metadata, cases: Sequence[Case], repeats: int) -
             "order": case.order.value,
             "depth": case.depth,
             "matches": case.matches,
-            "seconds": taken,
+            "seconds": in_database,
+            "whole": taken,
         }
-        for case, taken in zip(cases, seconds, strict=True)
+        for case, in_database, taken in zip(cases, inside, whole, strict=True)
     ]
 
 
@@ -325,6 +333,79 @@ def _statement_times(metadata: Metadata) -> list[float]:
     event.listen(engine, "before_cursor_execute", lambda *_: starts.append(time.perf_counter()))
     event.listen(engine, "after_cursor_execute", lambda *_: times.append(time.perf_counter() - starts.pop()))
     return times
+
+
+class _SqliteMeter(AbstractAsyncContextManager[None]):
+    """The seconds in SQLite's library: in the calls that prepare a statement, run it and take its rows.
+
+    They are made on a thread of their own; the way there and back is not counted.
+    """
+
+    def __init__(self, metadata: Metadata, _url: str) -> None:
+        self._seconds = 0.0
+        event.listen(metadata._database.reader._engine.sync_engine, "do_connect", self._watch)
+
+    async def __aexit__(self, *_: object) -> None:
+        pass
+
+    async def reset(self) -> None:
+        self._seconds = 0.0
+
+    async def read(self) -> float:
+        return self._seconds
+
+    def _watch(self, _dialect: object, _record: object, _arguments: object, options: dict[str, Any]) -> None:
+        """Have connections made that tell of their calls."""
+        meter = self
+
+        class Cursor(sqlite3.Cursor):
+            def execute(self, *arguments: Any) -> Any:
+                return meter._timed(super().execute, *arguments)
+
+            def fetchall(self) -> Any:
+                return meter._timed(super().fetchall)
+
+        class Connection(sqlite3.Connection):
+            def cursor(self, *_: Any) -> Any:
+                return super().cursor(Cursor)
+
+        options["factory"] = Connection
+
+    def _timed(self, call: Callable[..., Any], *arguments: Any) -> Any:
+        start = time.perf_counter()
+        try:
+            return call(*arguments)
+        finally:
+            self._seconds += time.perf_counter() - start
+
+
+_COUNTING = {"shared_preload_libraries": "pg_stat_statements", "pg_stat_statements.track_planning": "on"}
+"""What the server is started with, so that it counts."""
+
+
+class _PostgresqlMeter(AbstractAsyncContextManager[None]):
+    """The seconds that the server planned and ran statements, by its own count.
+
+    Not counted are the parsing of a statement, which a connection does once, and the way there and back.
+    """
+
+    def __init__(self, _metadata: Metadata, url: str) -> None:
+        self._url = url
+
+    async def __aenter__(self) -> None:
+        self._connection = await asyncpg.connect(self._url)
+        await self._connection.execute("CREATE EXTENSION IF NOT EXISTS pg_stat_statements")
+        await self._connection.execute("SET pg_stat_statements.track = 'none'")  # not of this connection's own
+
+    async def __aexit__(self, *_: object) -> None:
+        await self._connection.close()
+
+    async def reset(self) -> None:
+        await self._connection.execute("SELECT pg_stat_statements_reset()")
+
+    async def read(self) -> float:
+        total = await self._connection.fetchval("SELECT sum(total_plan_time + total_exec_time) FROM pg_stat_statements")
+        return float(total) / 1000
 
 
 def _reads(metadata: Metadata, rows: Sequence[Row]) -> dict[str, Callable[[], Awaitable[Any]]]:

@@ -11,7 +11,7 @@ from sqlalchemy import select, text
 from publishing import LIFETIME
 from satchel.metadata import FileFilter, FileKind, FileOrder, blocks, listing, publishing
 from satchel.metadata.names import fold, natural_key
-from satchel.metadata.tables import fence_grams, fences, files
+from satchel.metadata.tables import chunk_grams, fences, files
 
 SECONDS = 60  # a bound for each wait; nothing is measured by it
 NONE = timedelta(0)
@@ -103,6 +103,13 @@ async def sizes_of_blocks(metadata):
     return await metadata._database.reader.run(count)
 
 
+async def grams_of_block(helper, fence):
+    """What the names of a block are said to hold."""
+    chunk, bit = divmod(fence, blocks.CHUNK)
+    rows = await helper.rows(chunk_grams)
+    return {row["gram"] for row in rows if row["chunk"] == chunk and row["fences"] >> bit & 1}
+
+
 async def test_every_page_of_every_search_holds_what_it_should(metadata, helper):
     """While files come, go and are renamed, and blocks are split again and again; other filters may narrow it."""
     chance = random.Random(3)
@@ -136,13 +143,26 @@ async def test_a_split_forgets_names_that_are_gone(metadata, helper):
     record = await helper.upload("2", "zzz")
     await metadata.rename_file(record.id, "a")
     [first] = [row["number"] for row in await helper.rows(fences) if row["upload_date"]]
-    held = {row["gram"] for row in await helper.rows(fence_grams) if row["fence"] == first}
+    held = await grams_of_block(helper, first)
     assert {"qqq", "zzz", "a"} <= held
     for index in range(6):
         await helper.upload(f"{index}", f"b{index}")
-    held = {row["gram"] for row in await helper.rows(fence_grams) if row["fence"] == first}
+    held = await grams_of_block(helper, first)
     assert "qqq" in held
     assert not held & {"z", "zz", "zzz"}
+
+
+async def test_the_blocks_of_an_order_share_their_chunks(metadata, helper, monkeypatch):
+    """So a search reads few rows: each order has as many chunks as its blocks need, and one more at most."""
+    monkeypatch.setattr(blocks, "BLOCK", 1)
+    chance = random.Random(11)
+    records = [record for _ in range(10) for record in await upload_some(helper, chance, batch=20)]
+    rows = await helper.rows(fences)
+    for key in COLUMNS:
+        numbers = [row["number"] for row in rows if row[key.name] is not None]
+        assert len(numbers) > 1.5 * blocks.CHUNK
+        assert len({number // blocks.CHUNK for number in numbers}) <= len(numbers) / blocks.CHUNK + 2
+    await check(metadata, records, ["報告"])
 
 
 async def test_adopted_files_are_found(metadata, helper):
@@ -210,6 +230,21 @@ async def test_a_name_that_is_committed_after_a_split_began_is_found(metadata, h
     await splitting
     assert len(await helper.rows(fences)) > len(COLUMNS)
     await check(metadata, [*others, record], ["held", "e", "other 1"])
+
+
+@on_postgresql
+async def test_a_split_puts_together_what_was_written_side_by_side(metadata, helper, monkeypatch):
+    """Each transaction writes rows of its own; behind a split there is one for each gram of the chunk."""
+    monkeypatch.setattr(blocks, "LOOK", 0)
+    records = [await helper.upload(f"{index}", f"{index} file") for index in range(8)]
+    rows = await helper.rows(chunk_grams)
+    before = {row["gram"] for row in rows}
+    assert len({row["writer"] for row in rows}) == len(records)
+    await metadata._database.writer.run(lambda c: blocks.split_grown(c, records[0].id))
+    rows = await helper.rows(chunk_grams)
+    assert {row["writer"] for row in rows} == {0}
+    assert sorted(before) == sorted(row["gram"] for row in rows if row["chunk"] == 0)
+    await check(metadata, records, ["file", "3", "7 f", "nothing"])
 
 
 @on_postgresql

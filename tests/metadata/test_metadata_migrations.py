@@ -2,6 +2,7 @@
 
 import asyncio
 import hashlib
+import random
 import sys
 from datetime import UTC, datetime, timedelta
 from uuid import UUID
@@ -9,11 +10,12 @@ from uuid import UUID
 import pytest
 from alembic import command
 from alembic.script import ScriptDirectory
-from sqlalchemy import JSON, MetaData, Uuid, create_engine, literal, text
+from sqlalchemy import JSON, MetaData, Uuid, create_engine, literal, select, text
 
 from publishing import Helper
 from satchel.errors import CannotStart
 from satchel.metadata import EventKind, FileFilter, FileKind, FileOrder, FileRecord, Metadata, Position, listing
+from satchel.metadata.blocks import CHUNK
 from satchel.metadata.clock import Moment, to_microseconds
 from satchel.metadata.migrations import HEAD, configuration, upgrade
 from satchel.metadata.names import fold, natural_key
@@ -138,6 +140,32 @@ async def test_a_database_of_every_revision_is_brought_up_to_date(empty_url, rev
     assert await metadata.claim_garbage(10, timedelta(0)) != []
     assert len(await metadata.events_after(told[-1].position, 10)) == 5
     await metadata.close()
+
+
+async def test_what_blocks_hold_is_kept_when_it_becomes_bits(empty_url):
+    """Of every block, also where there are more than an integer has bits."""
+    chance = random.Random(2)
+    held = {(fence, gram) for fence in range(4, 200) for gram in chance.sample(["a", "ab", "'", "報告書"], 2)}
+    found = set()
+
+    def enter(connection):
+        before = MetaData()
+        before.reflect(connection, only=["fences", "fence_grams"])
+        fences = [{"number": fence, "size": fence, "id": literal(UUID(int=fence), Uuid())} for fence, _ in held]
+        for fence in {row["number"]: row for row in fences}.values():
+            connection.execute(before.tables["fences"].insert().values(fence))
+        rows = [{"fence": fence, "gram": gram, "writer": writer} for fence, gram in held for writer in (0, 7)]
+        connection.execute(before.tables["fence_grams"].insert(), rows)
+
+    def read(connection):
+        for row in connection.execute(select(schema.tables["chunk_grams"])):
+            found.update((row.chunk * CHUNK + bit, row.gram) for bit in range(CHUNK) if row.fences >> bit & 1)
+
+    await on(empty_url, lambda connection: upgrade(connection, "0004"))
+    await on(empty_url, enter)
+    await on(empty_url, upgrade)
+    await on(empty_url, read)
+    assert found == held
 
 
 def test_the_newest_revision_is_known_without_alembic():

@@ -5,32 +5,40 @@ may lie in it, and goes up to the next fence; since the id is a part of it, a bl
 same key, too. Of each block it is written down what its names hold of one to three letters. A name that was deleted, or
 is another one now, leaves what it held: that block is searched in vain, until it is split.
 
+That is written by gram: in which of CHUNK fences it is, as the bits of a number. Which blocks may hold a term is then
+told by some rows of each of its grams, where there would be one for each block.
+
 A file is entered by the transaction that gives it its name, into the blocks that it finds. Were one split meanwhile,
 the new block would not know of that name. On SQLite writers take turns. On PostgreSQL all that enter share a lock,
 which they hold until they have committed; whoever splits holds it alone, so that it sees what all before it have
 entered, and all behind it see the new fence. It holds no other lock then, and waits for this one no longer than
-LOCK_TIMEOUT: who comes later waits behind it.
+LOCK_TIMEOUT: who comes later waits behind it. Those who share the lock do not wait for each other's rows either: each
+writes bits of its own, which the next split in that chunk puts together.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
+from functools import reduce
 from typing import Any, ClassVar
 from uuid import UUID
 
 import orjson
 from sqlalchemy import (
     ARRAY,
+    CTE,
     BigInteger,
     Column,
     ColumnElement,
     FromClause,
+    Integer,
     Join,
     ScalarSelect,
     Select,
     Subquery,
     Tuple,
     any_,
-    delete,
+    case,
+    cast,
     func,
     insert,
     literal,
@@ -49,16 +57,16 @@ from .cursors import MAX_INT
 from .names import MAX_KEY, fold, natural_key
 from .records import FileRecord
 from .spelling import Spelled
-from .tables import fence_grams, fences, files
+from .tables import chunk_grams, fences, files
 
 BLOCK = 1024
 """Files in a block that was just made. One that has grown beyond twice as many is split."""
 LOOK = 1 / 64
 """The share of new names after which it is looked whether their blocks have grown."""
 MAX_GRAMS = 12
-"""Of a long term so many grams are looked up. Each but the first is asked for only where all before it were found."""
-SAMPLE = 50
-"""Blocks, or up to twice as many, by which it is told how many there are that may hold a term."""
+"""Of a long term so many grams are looked up."""
+CHUNK = 62
+"""Fences to a chunk: a bit each of a database's integer. The tables are written so, it stays what it is."""
 LOCK_TIMEOUT = timedelta(milliseconds=200)
 """How long a block that is to be split waits for those who enter names, and so do all who come behind it."""
 
@@ -95,39 +103,37 @@ _HOMES = " UNION ALL ".join(
     """  # noqa: S608
     for key in _ENDS
 )
-_ADD = """
-WITH entered AS ({entered}), homes AS MATERIALIZED ({homes})
-INSERT INTO fence_grams (fence, gram, writer)
-SELECT homes.fence, gram.value, {writer} FROM homes CROSS JOIN {each_gram} AS gram
-WHERE (SELECT 1 FROM fence_grams AS present
-       WHERE present.fence = homes.fence AND present.gram = gram.value LIMIT 1) IS NULL
-ON CONFLICT DO NOTHING
-"""
+_ADD = f"""
+WITH entered AS ({{entered}}), homes AS ({_HOMES}),
+places AS MATERIALIZED (SELECT grams, fence / {CHUNK} AS chunk, {{bit}} AS bit FROM homes)
+INSERT INTO chunk_grams (chunk, gram, writer, fences)
+SELECT places.chunk, gram.value, {{writer}}, {{all_bits}} FROM places CROSS JOIN {{each_gram}} AS gram
+WHERE (SELECT 1 FROM chunk_grams AS present
+       WHERE present.chunk = places.chunk AND present.gram = gram.value AND present.fences & places.bit <> 0
+       LIMIT 1) IS NULL
+GROUP BY places.chunk, gram.value
+ON CONFLICT (chunk, gram, writer) DO UPDATE SET fences = chunk_grams.fences | excluded.fences
+"""  # noqa: S608
 _ADD_TO = {
     "sqlite": text(
         _ADD.format(
             entered="SELECT value ->> 'id' AS id, value ->> 'upload_date' AS upload_date, value ->> 'size' AS size,"
             " value ->> 'sort_key' AS sort_key, value -> 'grams' AS grams FROM json_each(:entered)",
-            homes=_HOMES,
+            bit=f"1 << fence % {CHUNK}",
             writer="0",
-            each_gram="json_each(homes.grams)",
+            all_bits="sum(DISTINCT places.bit)",
+            each_gram="json_each(places.grams)",
         )
     ),
     "postgresql": text(
         _ADD.format(
             entered="SELECT * FROM json_to_recordset(CAST(:entered AS json))"
             " AS file (id uuid, upload_date timestamptz, size bigint, sort_key text, grams json)",
-            homes=_HOMES,
-            writer="CAST(CAST(CAST(pg_current_xact_id() AS text) AS bigint) % 32768 AS smallint)",
-            each_gram="json_array_elements_text(homes.grams)",
+            bit=f"CAST(1 AS bigint) << CAST(fence % {CHUNK} AS integer)",
+            writer="CAST(1 + CAST(CAST(pg_current_xact_id() AS text) AS bigint) % 32767 AS smallint)",
+            all_bits="bit_or(places.bit)",
+            each_gram="json_array_elements_text(places.grams)",
         )
-    ),
-}
-_ADD_ALL = {
-    "sqlite": text("INSERT INTO fence_grams SELECT :fence, value, 0 FROM json_each(:grams)"),
-    "postgresql": text(
-        "INSERT INTO fence_grams"
-        " SELECT CAST(:fence AS bigint), gram, 0 FROM json_array_elements_text(CAST(:grams AS json)) AS gram"
     ),
 }
 
@@ -175,36 +181,53 @@ def holding(
         conditions.append(place <= high)
     if behind is not None:
         conditions.append(place < behind if descending else place > behind)
-    query = (
-        select(fence.number, fence_key.label("key"), fence.id)
-        .where(*conditions, *_may_hold(grams.of_term(term, MAX_GRAMS, apart=1)))
-        .limit(limit)
-    )
-    return query.order_by(*(column.desc() if descending else column for column in (fence_key, fence.id)))
+    source, may_hold = _marked(conditions, grams.of_term(term, MAX_GRAMS, apart=1))
+    query = select(fence.number, fence_key.label("key"), fence.id).select_from(source).where(*conditions, may_hold)
+    return query.order_by(*(column.desc() if descending else column for column in (fence_key, fence.id))).limit(limit)
 
 
-def sample(term: str) -> Select[Any]:
-    """Of some SAMPLE blocks of the order by date, how many may hold the term: `hits` of `asked`, of `in_all`."""
-    dated, number = fences.c.upload_date.is_not(None), fences.c.number
-    blocks = select(select(func.count().label("number")).where(dated).cte("dated").c.number).scalar_subquery()
-    some = select(number).where(dated, number % (blocks // SAMPLE + 1) == 0).subquery()
-    hits = (
-        select(func.count())
-        .select_from(fences)
-        .where(number.in_(select(some.c.number)), *_may_hold(grams.of_term(term)))
-    )
-    asked = select(func.count()).select_from(some).scalar_subquery()
-    return select(hits.scalar_subquery().label("hits"), asked.label("asked"), blocks.label("in_all"))
+def share(term: str) -> Select[Any]:
+    """Of the blocks of the order by date, how many may hold the term: `hits` of `in_all`."""
+    dated = fences.c.upload_date.is_not(None)
+    source, may_hold = _marked([dated], grams.of_term(term))
+    counts: list[ColumnElement[Any]] = [func.count().filter(may_hold).label("hits"), func.count().label("in_all")]
+    return select(*counts).select_from(source).where(dated)
 
 
-def _may_hold(grams_of_term: Iterable[str]) -> list[ColumnElement[bool]]:
-    """Whether the names of a block may hold a term, by its grams."""
-    conditions: list[ColumnElement[bool]] = []
-    for gram in grams_of_term:
-        has = select(literal(1)).where(fence_grams.c.fence == fences.c.number, fence_grams.c.gram == gram).limit(1)
-        # Not as EXISTS, which PostgreSQL may turn into a join with all that has the gram.
-        conditions.append(has.scalar_subquery().is_not(None))
-    return conditions
+class _all_bits(Spelled):  # noqa: N801
+    """The bits that any of some rows has. On SQLite there is one row, because there is one writer."""
+
+    type = BigInteger()
+    name = "all_bits"
+    inherit_cache = True
+    spelled: ClassVar = {"postgresql": "bit_or({})", "sqlite": "max({})"}
+
+
+def _marked(conditions: Iterable[ColumnElement[bool]], parts: Iterable[str]) -> tuple[FromClause, ColumnElement[bool]]:
+    """The fences, joined with what tells of those that meet the conditions whether they have all these grams.
+
+    Chunk by chunk and not fence by fence: there are hundreds of fences to an order, in some dozen chunks.
+    """
+    chunk = fences.c.number // CHUNK
+    chunks = _materialized(select(chunk.label("chunk")).where(*conditions).distinct())
+    bits: list[ColumnElement[int]] = [
+        func.coalesce(
+            select(_all_bits(chunk_grams.c.fences))
+            .where(chunk_grams.c.chunk == chunks.c.chunk, chunk_grams.c.gram == part)
+            .scalar_subquery(),
+            0,
+        )
+        for part in parts
+    ]
+    common = reduce(lambda some, more: some.bitwise_and(more), bits)
+    marks = _materialized(select(chunks.c.chunk, common.label("fences")))
+    mark = marks.c.fences.bitwise_rshift(cast(fences.c.number % CHUNK, Integer))
+    return fences.join(marks, marks.c.chunk == chunk), mark.bitwise_and(1) == 1
+
+
+def _materialized(query: Select[Any]) -> CTE:
+    """A query that the database runs once, and not within another."""
+    return query.cte().prefix_with("MATERIALIZED")
 
 
 def ranges(key: Column[Any], numbers: Sequence[int], dialect: str) -> Subquery:
@@ -274,6 +297,33 @@ async def split_grown(c: AsyncConnection, file_id: UUID) -> None:
             await _split(c, key, file_id)
 
 
+_GRAMS = {"sqlite": "json_each(:grams)", "postgresql": "json_array_elements_text(CAST(:grams AS json))"}
+# Put together what others have written side by side; then set the bit of the fence, take it back, and drop what is left
+# without any. Rows that have it right already are not touched.
+_FOLD = """
+WITH others AS (DELETE FROM chunk_grams WHERE chunk = :chunk AND writer <> 0 RETURNING chunk, gram, fences)
+INSERT INTO chunk_grams SELECT chunk, gram, 0, bit_or(fences) FROM others GROUP BY chunk, gram
+ON CONFLICT (chunk, gram, writer) DO UPDATE SET fences = chunk_grams.fences | excluded.fences
+"""
+_SET = """
+INSERT INTO chunk_grams SELECT CAST(:chunk AS bigint), value, 0, CAST(:bit AS bigint) FROM {grams} AS gram WHERE true
+ON CONFLICT (chunk, gram, writer) DO UPDATE SET fences = chunk_grams.fences | excluded.fences
+WHERE chunk_grams.fences & excluded.fences = 0
+"""
+_TAKE_BACK = """
+UPDATE chunk_grams SET fences = fences - CAST(:bit AS bigint)
+WHERE chunk = :chunk AND fences & CAST(:bit AS bigint) <> 0 AND gram NOT IN (SELECT value FROM {grams} AS gram)
+"""
+_DROP = "DELETE FROM chunk_grams WHERE chunk = :chunk AND fences = 0"
+_REWRITE = {
+    dialect: [
+        text(statement.format(grams=grams_of))
+        for statement in ([_FOLD] * (dialect == "postgresql") + [_SET, _TAKE_BACK, _DROP])
+    ]
+    for dialect, grams_of in _GRAMS.items()
+}
+
+
 async def _has_grown(c: AsyncConnection, key: Column[Any], file_id: UUID) -> bool:
     entries = _entries(key, file_id, [literal(1).label("one")]).limit(2 * BLOCK + 1).subquery()
     return (await c.execute(select(func.count()).select_from(entries))).scalar_one() > 2 * BLOCK
@@ -291,15 +341,33 @@ async def _split(c: AsyncConnection, key: Column[Any], file_id: UUID) -> None:
     rows = (await c.execute(entries.order_by(key, files.c.id))).all()
     if len(rows) <= 2 * BLOCK:
         return  # somebody else has split it
-    await c.execute(delete(fence_grams).where(fence_grams.c.fence == rows[0].fence))
     starts = range(0, len(rows) - BLOCK + 1, BLOCK)
     for start, end in zip(starts, [*starts[1:], len(rows)], strict=True):
         fence = rows[0].fence
         if start:
-            begin = {key.name: rows[start].key, "id": rows[start].id}
+            begin = {"number": _free_number(key), key.name: rows[start].key, "id": rows[start].id}
             fence = (await c.execute(insert(fences).values(begin).returning(fences.c.number))).scalar_one()
         held = set().union(*(grams.of_name(row.search_key) for row in rows[start:end]))
-        await c.execute(_ADD_ALL[c.dialect.name], {"fence": fence, "grams": orjson.dumps(sorted(held)).decode()})
+        await _rewrite(c, fence, held)
+
+
+def _free_number(key: Column[Any]) -> ScalarSelect[int]:
+    """The number of the next fence of an order: in the chunk of the last one, or in a new chunk.
+
+    So the fences of one order lie in as few chunks as may be.
+    """
+    number = fences.c.number
+    last = select(func.max(number).label("number")).where(fences.c[key.name].is_not(None)).subquery().c.number
+    is_taken = select(number).where(number == last + 1).exists() | ((last + 1) % CHUNK == 0)
+    new_chunk = (select(func.max(number)).scalar_subquery() // CHUNK + 1) * CHUNK
+    return select(case((is_taken, new_chunk), else_=last + 1)).scalar_subquery()
+
+
+async def _rewrite(c: AsyncConnection, fence: int, held: Collection[str]) -> None:
+    """Write down what a block holds in place of what was written before, alone."""
+    values = {"chunk": fence // CHUNK, "bit": 1 << fence % CHUNK, "grams": orjson.dumps(sorted(held)).decode()}
+    for statement in _REWRITE[c.dialect.name]:
+        await c.execute(statement, {name: values[name] for name in statement.compile().params})
 
 
 def _entries(key: Column[Any], file_id: UUID, columns: Sequence[ColumnElement[Any]]) -> Select[Any]:

@@ -5,7 +5,7 @@ That is fast where many files match. To gather: all that one filter lets through
 sorted. That is fast where few do. And for a search, to walk only those blocks of the order whose names may hold the
 term: that is fast where many match, but not around here. Which way to go is found out by trying: walk a stretch first,
 which mostly fills the page. If it does not, look around, in one statement: what each filter but the search lets
-through, up to FEW files; in how many of some blocks the search's term may be, and which are the next of them. Gather
+through, up to FEW files; in how many blocks the search's term may be, and which are the next of them. Gather
 what a filter lets through if that is few. If none does, gather a search's files where few blocks hold them, or where
 the next ones turn out to hold hardly any; else walk those blocks. Without a search, walk on.
 """
@@ -120,7 +120,7 @@ class _Surroundings:
     narrow: "_Filter | None"
     """The filter that lets the fewest files through, without the search; None where all let through more than FEW."""
     is_rare: bool = False
-    """Whether no more than FEW files hold the term, to go by some blocks."""
+    """Whether no more than FEW files hold the term, to go by how many blocks may."""
     is_common: bool = False
     """Whether more do, to go by the newest names."""
     rarest: Sequence[str] = ()
@@ -206,9 +206,9 @@ class _Query:
 
     def _add_search(self, query: Select[Any], term: str, parts: Iterable[str]) -> Select[Any]:
         """What is known of a term, too, and the first blocks that may hold it, unless few blocks do."""
-        sample = blocks.sample(term).cte("sample")
+        share = blocks.share(term).cte("share")
         # So many blocks would hold FEW files that are spread evenly, or some more.
-        is_rare = sample.c.hits * (FEW + sample.c.in_all) < FEW * sample.c.asked
+        is_rare = share.c.hits * (FEW + share.c.in_all) < FEW * share.c.in_all
         # Not as a condition, which SQLite asks last for each block.
         number = select(case((is_rare, 0), else_=FEW_BLOCKS)).scalar_subquery()
         held = self._holding(term, None, number).subquery()
@@ -216,8 +216,8 @@ class _Query:
         name = names.subquery().c.search_key
         with_part = (func.count().filter(position(name, part) > 0) for part in (term, *parts))
         counts = select(*(count.label(f"part_{i}") for i, count in enumerate(with_part))).subquery()
-        query = query.add_columns(is_rare, sample.c.in_all, *counts.c, *held.c)
-        source = sample.join(counts, true()).outerjoin(held, true())
+        query = query.add_columns(is_rare, share.c.in_all, *counts.c, *held.c)
+        source = share.join(counts, true()).outerjoin(held, true())
         return query.select_from(source).order_by(*self._directed(held.c.key, held.c.id))
 
     async def _walk_blocks(

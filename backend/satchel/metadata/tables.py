@@ -108,16 +108,17 @@ fences = Table(
     Index(None, "upload_date", "id"),
 )
 
-# What the names of the files in a block hold, of one to three letters. By fence first: a file adds to three blocks and
-# a new block brings thousands, all beside each other on few pages.
-fence_grams = Table(
-    "fence_grams",
+# What the names of the files in a block hold, of one to three letters: of each gram, the fences of its blocks as bits.
+# By chunk first: a file adds to three chunks and a new block to one, all beside each other on few pages.
+chunk_grams = Table(
+    "chunk_grams",
     schema,
-    # Without a foreign key, which would be checked some hundred times per file: no fence is ever removed.
-    Column("fence", BigInteger, primary_key=True, autoincrement=False),
+    # So many fences, by number, as an integer has bits: see `blocks`.
+    Column("chunk", BigInteger, primary_key=True, autoincrement=False),
     Column("gram", _BY_CODE_POINT, primary_key=True),
     # Transactions that run side by side write rows of their own. Were it one row, they would wait for each other.
     Column("writer", SmallInteger, primary_key=True, autoincrement=False),
+    Column("fences", BigInteger, nullable=False),
     sqlite_with_rowid=False,
 )
 
