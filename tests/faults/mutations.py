@@ -113,6 +113,27 @@ MUTATIONS = [
         "blobs/test_s3_faults.py::test_a_failure_in_a_200_is_no_success",
     ),
     Mutation(
+        "the refusal of a link in the place of an object",
+        "blobs/local.py",
+        "flags | os.O_NOFOLLOW",
+        "flags",
+        "blobs/test_local_blobs.py::test_a_planted_link_is_not_followed",
+    ),
+    Mutation(
+        "the refusal of a link on the way to it",
+        "blobs/local.py",
+        "os.O_DIRECTORY | os.O_NOFOLLOW",
+        "os.O_DIRECTORY",
+        "blobs/test_local_blobs.py::test_a_planted_link_to_a_directory_is_not_followed",
+    ),
+    Mutation(
+        "the one spelling of an id",
+        "files.py",
+        "if str(parsed) != file_id.lower():",
+        "if False:",
+        "http/test_content.py::test_a_file_has_one_name",
+    ),
+    Mutation(
         "the object going before its row",
         "sweeper.py",
         "                await self._blobs.delete(name)\n",

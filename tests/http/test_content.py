@@ -123,6 +123,14 @@ async def test_what_does_not_exist_is_not_found(reader, file_id, route):
     assert response.json()["code"] == "NOT_FOUND"
 
 
+@one_is_enough
+@pytest.mark.parametrize("spelling", ["{{{}}}", "urn:uuid:{}", "{}%00", "%20{}", "{}%0a", "x%2f..%2f{}"])
+async def test_a_file_has_one_name(client, text, spelling):
+    """An id in another spelling is no second address of the file."""
+    response = await client.get(f"/files/{spelling.format(text['id'])}/metadata")
+    assert response.status_code == 404
+
+
 async def test_a_deleted_file_is_gone(client, text):
     """After a delete, both routes answer NOT_FOUND."""
     await client.delete(f"/files/{text['id']}")
