@@ -134,6 +134,20 @@ MUTATIONS = [
         "http/test_content.py::test_a_file_has_one_name",
     ),
     Mutation(
+        "the escapes of the log for people",
+        "logs.py",
+        "            _printable,\n",
+        "",
+        "test_logs.py::test_no_client_writes_into_the_log_as_it_likes",
+    ),
+    Mutation(
+        "the silence of tracebacks about values",
+        "logs.py",
+        "show_locals=False",
+        "show_locals=True",
+        "test_logs.py::test_no_client_writes_into_the_log_as_it_likes",
+    ),
+    Mutation(
         "the object going before its row",
         "sweeper.py",
         "                await self._blobs.delete(name)\n",
