@@ -183,6 +183,20 @@ MUTATIONS = [
         "http/test_uploads.py::test_identical_bytes_uploaded_at_once_are_stored_once",
     ),
     Mutation(
+        "the bound on what validation compares",
+        "graphql/limits.py",
+        "if meter.repeats() > limits.repeats:",
+        "if False:",
+        "graphql/test_query_limits.py::test_an_operation_that_asks_for_too_much_is_refused",
+    ),
+    Mutation(
+        "the bound on mistakes that are told",
+        "graphql/operation.py",
+        "MAX_ERRORS = 20",
+        "MAX_ERRORS = 10_000",
+        "graphql/test_query_limits.py::test_an_answer_does_not_list_every_mistake",
+    ),
+    Mutation(
         "the object going before its row",
         "sweeper.py",
         "                await self._blobs.delete(name)\n",
