@@ -55,7 +55,7 @@ structlog.configure(
 
 
 def pytest_addoption(parser):
-    parser.addoption("--full", action="store_true", help="the full counts of tests/faults, which take hours")
+    parser.addoption("--full", action="store_true", help="the full counts of faults and floods, which take hours")
 
 
 def pytest_configure(config):
@@ -68,6 +68,13 @@ def pytest_generate_tests(metafunc):
         mark = metafunc.definition.get_closest_marker("stacks")
         # For the whole session, so that what the tests of one stack share is made once.
         metafunc.parametrize("stack_kind", mark.args if mark else STACKS, indirect=True, scope="session")
+
+
+@pytest.fixture(scope="session")
+def count(request):
+    """Gives how often something is done: few times in every run of the tests, and many with `--full`."""
+    full = request.config.getoption("full")
+    return lambda few, many: many if full else few
 
 
 @pytest.fixture(scope="session")

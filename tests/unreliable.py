@@ -54,13 +54,24 @@ class Exchange:
             yield chunk
 
     async def answer(
-        self, status: int, body: bytes = b"", content_type: str = "application/xml", etag: str | None = None
+        self, status: int, body: bytes = b"", content_type: str = "application/xml", **headers: str
     ) -> None:
         """Answer in the server's place."""
         head = f"HTTP/1.1 {status} Planted\r\nContent-Type: {content_type}\r\nConnection: close\r\n"
-        head += f"ETag: {etag}\r\n" if etag else ""
+        head += "".join(f"{name}: {value}\r\n" for name, value in headers.items())
         self._writer.write(f"{head}Content-Length: {len(body)}\r\n\r\n".encode() + body)
         await self._writer.drain()
+
+    async def truncate(self, size: int) -> None:
+        """Let the server have so many bytes of the body less than there are."""
+        length = self.request.length
+        body = b"".join([chunk async for chunk in self.body()])[: length - size]
+        head = self.request.head.replace(b"Content-Length: %d" % length, b"Content-Length: %d" % len(body))
+        assert head != self.request.head
+        reader, writer = await asyncio.open_connection(*self._upstream)
+        writer.write(head.replace(b"\r\n", b"\r\nConnection: close\r\n", 1) + b"\r\n\r\n" + body)
+        self._writer.write(await reader.read())
+        writer.close()
 
     async def forward(self, *, answer: bool = True, cut: int | None = None, pause: float = 0) -> None:
         """Let the server do it.
@@ -227,13 +238,29 @@ def delayed(seconds: float) -> Fault:
     return fault
 
 
+def truncating(size: int = 1) -> Fault:
+    """The end of the bytes gets lost on the way, and both sides are content."""
+    return lambda exchange: exchange.truncate(size)
+
+
+def redirecting(location: str) -> Fault:
+    """A look elsewhere is asked for."""
+
+    async def fault(exchange: Exchange) -> None:
+        async for _ in exchange.body():
+            pass
+        await exchange.answer(307, Location=location + exchange.request.path)
+
+    return fault
+
+
 def lying() -> Fault:
     """The bytes are thrown away, and an ETag is answered that is not theirs."""
 
     async def fault(exchange: Exchange) -> None:
         async for _ in exchange.body():
             pass
-        await exchange.answer(200, etag='"0123456789abcdef0123456789abcdef"')
+        await exchange.answer(200, ETag='"0123456789abcdef0123456789abcdef"')
 
     return fault
 

@@ -1,11 +1,16 @@
-"""Structured logs: lines for people on a terminal, JSON for machines; control characters never get through raw."""
+"""Structured logs: lines for people on a terminal, JSON for machines.
 
+What strangers sent can stand in them, so control characters never get through raw, and no entry looks like two. A
+traceback tells the lines of code but no values: among these are bytes of files, and keys.
+"""
+
+import json
 import logging
 import sys
 
-import orjson
 import structlog
-from structlog.typing import Processor
+from structlog.tracebacks import ExceptionDictTransformer
+from structlog.typing import EventDict, Processor, WrappedLogger
 
 from satchel.config import Settings
 
@@ -20,11 +25,19 @@ def configure(settings: Settings) -> None:
         structlog.processors.TimeStamper(fmt="iso", utc=True),
     ]
     renderer: list[Processor] = (
-        [structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty())]
+        [
+            structlog.processors.format_exc_info,
+            _printable,
+            structlog.dev.ConsoleRenderer(
+                colors=sys.stderr.isatty(), exception_formatter=structlog.dev.plain_traceback
+            ),
+        ]
         if console
         else [
-            structlog.processors.dict_tracebacks,
-            structlog.processors.JSONRenderer(serializer=lambda event, **_: orjson.dumps(event, default=str).decode()),
+            structlog.processors.ExceptionRenderer(ExceptionDictTransformer(show_locals=False)),
+            # Python's own, which writes all that is not plain ASCII as an escape: C1 and bidi controls too, and halves
+            # of characters, at which others fail.
+            structlog.processors.JSONRenderer(separators=(",", ":")),
         ]
     )
     structlog.configure(
@@ -40,3 +53,16 @@ def configure(settings: Settings) -> None:
         )
     )
     logging.basicConfig(handlers=[handler], level=max(level, logging.WARNING), force=True)
+
+
+def _printable(_: WrappedLogger, __: str, event: EventDict) -> EventDict:
+    """Escape what could move a terminal's cursor, and set tracebacks off from what begins a line."""
+    exception = event.pop("exception", None)
+    event = {name: _escaped(value) if isinstance(value, str) else value for name, value in event.items()}
+    if exception is not None:
+        event["exception"] = "\n".join(f"  {_escaped(line)}" for line in exception.splitlines())
+    return event
+
+
+def _escaped(text: str) -> str:
+    return text if text.isprintable() else "".join(c if c.isprintable() else json.dumps(c)[1:-1] for c in text)

@@ -33,6 +33,7 @@ LEAST = {
 DATABASE_WRITES = MIB  # per upload; bytes that are written twice would be more than that
 DEPTH_RATIO = 1.25  # "the same time", as far as a clock on a busy machine can tell
 PAGE_SECONDS = 0.01
+STALL_SECONDS = 0.05
 DEPTH_LISTINGS = ((EVERYTHING, "UPLOAD_DATE_DESC"), (EVERYTHING, "FILENAME_ASC"), (IMAGES, "UPLOAD_DATE_DESC"))
 
 
@@ -93,6 +94,7 @@ def render(raw: dict[str, Any]) -> str:
         "many": _many,
         "small": _small,
         "pages": _pages,
+        "stalls": _stalls,
     }
     if made := budgets(raw):
         parts.append(_table(("Budget", "Measured", ""), ((b.promise, b.measured, _verdict(b)) for b in made)))
@@ -255,6 +257,15 @@ def _pages(results: list[Result]) -> str:
     ))  # fmt: skip
 
 
+def _stalls(results: list[Result]) -> str:
+    lines = [(r["what"], _ms(r["median"]), _ms(r["worst"])) for r in sorted(results, key=lambda r: -r["median"])]
+    return "\n".join((
+        "What others wait at most while a hostile request is under way: the longest answer to another connection, as "
+        "median of the rounds, and in the worst of them, in which a busy machine shows too.\n",
+        _table(("", "median", "worst"), lines),
+    ))  # fmt: skip
+
+
 def _listing_line(pages: list[Result], listing: str, databases: Sequence[str]) -> list[str]:
     cells = []
     for database in databases:
@@ -315,7 +326,15 @@ def budgets(raw: dict[str, Any]) -> list[Budget]:
     if "pages" in raw:
         for database in dict.fromkeys(r["database"] for r in raw["pages"]):
             made += [_page_budget(raw["pages"], database), _depth_budget(raw["pages"], database)]
+    if "stalls" in raw:
+        made.append(_stall_budget(raw["stalls"]))
     return made
+
+
+def _stall_budget(results: list[Result]) -> Budget:
+    longest = max(results, key=lambda r: r["median"])
+    promise = f"No request keeps others waiting for more than {_ms(STALL_SECONDS)}"
+    return Budget(promise, f"{_ms(longest['median'])}, {longest['what']}", longest["median"] <= STALL_SECONDS)
 
 
 def _large_budget(results: list[Result], what: str) -> Budget:

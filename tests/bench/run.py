@@ -1,6 +1,6 @@
 """Measures Satchel against its budgets, and beside nginx; prints Markdown, with the progress on standard error.
 
-    .venv/bin/python tests/bench/run.py [--quick] [--transfers] [--large] [--many] [--small] [--pages]
+    .venv/bin/python tests/bench/run.py [--quick] [--transfers] [--large] [--many] [--small] [--pages] [--stalls]
 
 Without a section's name all sections run. Needs Linux (/proc), and nginx with its dav module for the comparison.
 A budget that is missed is told and is no failure: a benchmark depends on its machine, and fails no build.
@@ -23,7 +23,7 @@ from pydantic import ByteSize, TypeAdapter
 TESTS = Path(__file__).resolve().parents[1]
 sys.path.append(str(TESTS))  # behind all others: folders of tests/ are named as packages are
 
-from bench import listings, report, scaled, transfers  # noqa: E402
+from bench import listings, report, scaled, stalls, transfers  # noqa: E402
 from bench.servers import nginx_binary  # noqa: E402
 
 MIB, GIB = 2**20, 2**30
@@ -36,6 +36,7 @@ SECTIONS = {
     "many": "the memory that many uploads at once take",
     "small": "small files in series",
     "pages": "pages of a long listing in both databases",
+    "stalls": "how long hostile requests keep others waiting",
 }
 
 
@@ -55,6 +56,7 @@ class Scale:
     small_rounds: int = 3
     files: int = 1_000_000
     page_repeats: int = 10
+    stall_rounds: int = 9
 
     @property
     def room(self) -> int:
@@ -73,6 +75,7 @@ QUICK = Scale(
     small_rounds=1,
     files=10_000,
     page_repeats=5,
+    stall_rounds=3,
 )
 
 
@@ -113,6 +116,7 @@ def _run(name: str, directory: Path, binary: str | None, scale: Scale) -> list[t
             directory, binary, scale.small, scale.small_size, scale.small_connections, scale.small_rounds, _say
         ),
         "pages": lambda: listings.pages(directory, scale.files, scale.page_repeats, _say),
+        "stalls": lambda: stalls.stalls(directory, scale.stall_rounds, _say),
     }
     return sections[name]()
 

@@ -179,6 +179,40 @@ async def test_a_planted_link_is_not_followed(local, tmp_path):
     assert secret.read_bytes() == b"data"
 
 
+async def test_a_planted_link_to_a_directory_is_not_followed(local, tmp_path):
+    """A link in the place of a directory of objects leads nowhere either: nothing is read, written or removed there."""
+    name = new_object_name()
+    directory, elsewhere = (tmp_path / "objects" / name).parent, tmp_path / "elsewhere"
+    directory.rename(elsewhere)
+    directory.symlink_to(elsewhere)
+    secret = elsewhere / name.rpartition("/")[2]
+    secret.write_bytes(b"data")
+    for attempt in (local.read(name, 4, 0, 4), local.size(name), local.delete(name)):
+        assert await code_of(attempt) is Code.STORE_UNAVAILABLE
+    assert await code_of(local.create(name[:-1] + "0")) is Code.STORE_UNAVAILABLE
+    assert [stored.name async for stored in local.objects()] == [name.rpartition("/")[0]]
+    assert list(elsewhere.iterdir()) == [secret]
+
+
+async def test_a_store_does_not_open_over_a_planted_link(tmp_path):
+    """The directory of all objects is no link; the store's own may be one, which its owner made."""
+    (tmp_path / "objects").mkdir()
+    (tmp_path / "elsewhere").mkdir()
+    (tmp_path / "objects" / "o").symlink_to(tmp_path / "elsewhere")
+    store = LocalBlobStore(tmp_path / "objects")
+    with pytest.raises(NotADirectoryError):
+        await store.open()
+    await store.close()
+    assert list((tmp_path / "elsewhere").iterdir()) == []
+
+    (tmp_path / "link").symlink_to(tmp_path / "elsewhere")
+    store = LocalBlobStore(tmp_path / "link")
+    await store.open()
+    name = await put(store, b"data")
+    await store.close()
+    assert (tmp_path / "elsewhere" / name).read_bytes() == b"data"
+
+
 async def test_objects_are_for_the_service_alone(local, tmp_path):
     """No other user of the machine can read an object."""
     name = await put(local, b"data")

@@ -22,6 +22,7 @@ from unreliable import (
     cutting_the_answer,
     held,
     losing_the_answer,
+    redirecting,
     refusing,
     resetting,
 )
@@ -58,6 +59,11 @@ def is_get(request):
 def is_head(request):
     """A look at the size."""
     return request.method == "HEAD"
+
+
+def is_delete(request):
+    """A removal."""
+    return request.method == "DELETE"
 
 
 @pytest.fixture
@@ -180,6 +186,21 @@ async def test_a_full_store_says_so(faulty, proxy, which, status, code):
     size = 100 if which is is_whole else MIN_PART
     assert await code_of(upload(faulty, b"x" * size)) is Code.INSUFFICIENT_STORAGE
     assert proxy.count(which) == 1
+
+
+@pytest.mark.parametrize("which", [is_whole, is_begin, is_part, is_complete, is_head, is_get, is_delete])
+async def test_no_redirect_is_followed(faulty, proxy, seaweed, which):
+    """Whoever answers in the store's place leads the server nowhere."""
+    name = await put(faulty, b"data")
+    size = MIN_PART if which in {is_begin, is_part, is_complete} else 100
+    async with UnreliableProxy(seaweed.host, seaweed.port) as elsewhere:
+        proxy.plant(which, redirecting(f"http://{elsewhere.host}:{elsewhere.port}"))
+        attempts = {is_get: get(faulty, name, 4), is_delete: faulty.delete(name)}
+        attempt = attempts.get(which) or upload(faulty, b"x" * size)
+        assert await code_of(attempt) is Code.STORE_UNAVAILABLE
+        assert elsewhere.seen == []
+    for unused in attempts.values():
+        unused.close()
 
 
 async def test_a_request_that_took_too_long_is_made_again(faulty, proxy):

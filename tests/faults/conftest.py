@@ -30,12 +30,6 @@ def full(request):
 
 
 @pytest.fixture
-def count(full):
-    """Gives how often a fault is made to happen."""
-    return lambda smoke, in_full: in_full if full else smoke
-
-
-@pytest.fixture
 def report(record_property, stack_kind):
     """Takes what came of a run, for the table of `make faults`."""
     return lambda line: record_property("faults", f"{stack_kind}: {line}")

@@ -74,11 +74,24 @@ BROKEN = [
         id="depth-by-fragments",
     ),
     pytest.param(aliases(16) + doubling(3)[doubling(3).index("fragment") :], "ALIASES", id="fragments-not-used"),
+    pytest.param("{" + "__typename " * 22 + "}", "SATCHEL_MAX_QUERY_REPEATS", id="repeats"),
+    pytest.param("{" + "files { totalCount } " * 22 + "}", "SATCHEL_MAX_QUERY_REPEATS", id="repeats-with-fields-below"),
+    pytest.param(
+        "{ files { nodes { " + "...A ... { id } " * 11 + "} } } fragment A on File { id }",
+        "SATCHEL_MAX_QUERY_REPEATS",
+        id="repeats-by-fragments",
+    ),
+    pytest.param(
+        "{ __typename } fragment A on Query {" + "__typename " * 22 + "}",
+        "SATCHEL_MAX_QUERY_REPEATS",
+        id="repeats-in-fragments-not-used",
+    ),
     pytest.param(twice_introspected(), "SATCHEL_MAX_QUERY_COST", id="two-introspections"),
 ]
 KEPT = [
     pytest.param(tokens(1000), id="tokens"),
     pytest.param(aliases(15), id="aliases"),
+    pytest.param("{" + "__typename " * 21 + "}", id="repeats"),
     pytest.param(f"{{ files(first: 500) {FIELDS} }}", id="cost"),
     pytest.param(doubling(3, "nodes { id }"), id="fragments"),
     pytest.param("query ($first: Int = 500) { files(first: $first) { nodes { id } } }", id="page-by-a-default"),
@@ -105,6 +118,19 @@ async def test_an_operation_at_the_limit_is_run(shared_client, query):
     response = await asked(shared_client, query)
     assert response.status_code == 200
     assert "errors" not in response.json()
+
+
+@pytest.mark.parametrize(
+    ("query", "variables"),
+    [
+        ("{" + " ".join(f"none{number}" for number in range(500)) + "}", {}),
+        ("mutation ($ids: [ID!]!) { deleteFiles(ids: $ids) { ids } }", {"ids": [None] * 5000}),
+    ],
+)
+async def test_an_answer_does_not_list_every_mistake(shared_client, query, variables):
+    """Some of them are enough to know what is wrong, however many there are."""
+    response = await asked(shared_client, query, variables=variables)
+    assert 1 < len(response.json()["errors"]) <= 21
 
 
 async def test_directives_at_the_limit_are_counted_right(shared_client):

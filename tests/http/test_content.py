@@ -5,6 +5,7 @@ import base64
 import hashlib
 import random
 import re
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime, parsedate_to_datetime
 from itertools import pairwise
@@ -16,12 +17,14 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 from starlette.datastructures import Headers
 
+from clients import client_at
 from kept import eventually
+from raw import connected
 from satchel.blobs import Slice
 from satchel.errors import Code, SatchelError
 from satchel.filenames import clean_filename
 from satchel.http.content import ByteStream, content_disposition, download_url, failed_condition, preview_url
-from stacks import embedded_only, one_is_enough
+from stacks import embedded_only, one_is_enough, scaled_only
 
 MIB = 1024 * 1024
 PNG = b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR\0\0\0\1\0\0\0\1\x08\2\0\0\0\x90wS\xde"
@@ -121,6 +124,14 @@ async def test_what_does_not_exist_is_not_found(reader, file_id, route):
     response = await reader.get(f"/files/{file_id}{route}")
     assert response.status_code == 404
     assert response.json()["code"] == "NOT_FOUND"
+
+
+@one_is_enough
+@pytest.mark.parametrize("spelling", ["{{{}}}", "urn:uuid:{}", "{}%00", "%20{}", "{}%0a", "x%2f..%2f{}"])
+async def test_a_file_has_one_name(client, text, spelling):
+    """An id in another spelling is no second address of the file."""
+    response = await client.get(f"/files/{spelling.format(text['id'])}/metadata")
+    assert response.status_code == 404
 
 
 async def test_a_deleted_file_is_gone(client, text):
@@ -729,6 +740,50 @@ async def test_a_client_that_leaves_frees_what_it_held(shared_server):
                 await anext(response.aiter_raw())
         await eventually(lambda: reads_nothing(shared_server))
     assert "Traceback" not in shared_server.logged()
+
+
+@pytest.mark.settings(delete_grace="0.001s", sweep_interval="0.1s")
+async def test_a_file_that_is_deleted_while_it_is_read(server, count):
+    """Once the deletion is acknowledged it is gone; a download under way ends with its bytes, or short of them."""
+    async with client_at(server) as client:
+
+        async def race(number):
+            data = random.Random(number).randbytes(16 * MIB + number)
+            file = await upload(client, f"{number}.bin", data)
+            async with connected(server) as raw:
+                await raw.request("GET", file["download_url"], {"Connection": "close"})
+                head, received = await raw.reader.readuntil(b"\r\n\r\n"), b""
+                assert head.startswith(b"HTTP/1.1 200")
+                assert (await client.delete(f"/files/{file['id']}")).status_code == 200
+                assert (await client.get(file["download_url"])).status_code == 404
+                await eventually(lambda: file["minio_object_name"] not in server.kept.objects())
+                with suppress(ConnectionError):
+                    while piece := await raw.reader.read(65536):
+                        received += piece
+            assert data.startswith(received)
+
+        for number in range(count(5, 200)):
+            await race(number)
+    await eventually(server.kept.is_empty)
+    assert "Traceback" not in server.logged()
+
+
+@scaled_only
+@pytest.mark.settings(s3_connections=2)
+async def test_clients_that_ask_and_leave_hold_no_connection_to_the_store(server, count):
+    """After any number of HEADs and of downloads that were left, there are connections for an upload and a download."""
+    data = random.Random(3).randbytes(16 * MIB)
+    async with client_at(server) as client:
+        path = (await upload(client, "before.bin", data))["download_url"]
+        for _ in range(count(50, 10_000)):
+            assert (await client.head(path)).headers["content-length"] == str(len(data))
+        for _ in range(count(20, 2000)):
+            async with connected(server) as raw:
+                await raw.request("GET", path, {})
+                await raw.reader.readuntil(b"\r\n\r\n")
+        await upload(client, "after.bin", data + b"after")
+        assert (await client.get(path)).content == data
+    assert "Traceback" not in server.logged()
 
 
 async def test_the_real_server_serves_parts_of_one_connection(shared_server):

@@ -483,9 +483,9 @@ async def test_a_client_that_leaves_before_the_answer_has_still_uploaded_all_or_
 async def test_identical_bytes_uploaded_at_once_are_stored_once(client, stack, kept):
     """Many files of the same bytes share one object; each keeps its name, and each is deleted alone."""
     data = random.Random(2).randbytes(100_000)
-    files = await asyncio.gather(*(uploaded(client, data, f"copy {number}.bin") for number in range(30)))
-    assert len({file["id"] for file in files}) == 30
-    assert len({file["minio_object_name"] for file in files}) == 1
+    files = await asyncio.gather(*(uploaded(client, data, f"copy {number}.bin") for number in range(50)))
+    assert len({file["id"] for file in files}) == kept.count("files") == 50
+    assert len({file["minio_object_name"] for file in files}) == kept.count("blobs") == 1
     await eventually(lambda: kept.objects() == {files[0]["minio_object_name"]})
 
     *others, last = files

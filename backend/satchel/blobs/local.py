@@ -4,6 +4,7 @@ import asyncio
 import errno
 import fcntl
 import os
+import stat
 from collections.abc import AsyncIterator, Callable, Hashable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
@@ -46,7 +47,8 @@ def translated() -> Iterator[None]:
 class LocalBlobStore:
     """The `BlobStore` on one directory, which one process owns at a time.
 
-    All file work runs on the store's own threads, so neither the event loop nor the default pool waits for a disk.
+    Below that directory no symbolic link is followed, so one that was planted there leads nowhere. All file work runs
+    on the store's own threads, so neither the event loop nor the default pool waits for a disk.
     """
 
     def __init__(self, root: Path, threads: int = 16) -> None:
@@ -68,11 +70,14 @@ class LocalBlobStore:
         # All directories are made beforehand, so that a commit has one directory to make durable and not three.
         with suppress(FileExistsError):
             os.mkdir("o", dir_fd=self._dirfd)
-        for number in range(256):
-            with suppress(FileExistsError):
-                os.mkdir(f"o/{number:02x}", dir_fd=self._dirfd)
-        for directory in (self._root.parent, self._root, self._root / "o"):
-            _fsync_directory(os.fspath(directory))
+        with _opened("o", self._dirfd) as objects:
+            for number in range(256):
+                with suppress(FileExistsError):
+                    os.mkdir(f"{number:02x}", dir_fd=objects)
+            os.fsync(objects)
+        os.fsync(self._dirfd)
+        with _opened(self._root.resolve().parent) as parent:
+            os.fsync(parent)
 
     async def close(self) -> None:
         """Give the directory back."""
@@ -88,17 +93,15 @@ class LocalBlobStore:
 
     async def create(self, name: str) -> "LocalBlobWriter":
         """Start an object under a new name."""
-        flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
         with translated():
-            fd = await self._open_object(name, flags)
+            fd = await self._open_object(name, os.O_WRONLY | os.O_CREAT | os.O_EXCL)
         return LocalBlobWriter(self, name, fd)
 
     async def read(self, name: str, size: int, start: int, length: int) -> "LocalBlobReader":
         """Open the object, and check its size."""
-        flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC
         with translated():
             try:
-                fd = await self._open_object(name, flags)
+                fd = await self._open_object(name, os.O_RDONLY)
             except FileNotFoundError:
                 raise damaged(name, "missing") from None
         if (found := os.fstat(fd).st_size) != size:
@@ -114,9 +117,13 @@ class LocalBlobStore:
         """Ask the file system."""
         with translated():
             try:
-                return (await self.run(os.stat, name, dir_fd=self._dirfd, follow_symlinks=False)).st_size
+                return await self.run(self._size, name)
             except FileNotFoundError:
                 return None
+
+    def _size(self, name: str) -> int:
+        with self._directory_of(name) as (directory, own_name):
+            return os.stat(own_name, dir_fd=directory, follow_symlinks=False).st_size
 
     async def objects(self) -> AsyncIterator[StoredObject]:
         """The files, one directory at a time, each of which holds one object in 256."""
@@ -127,7 +134,7 @@ class LocalBlobStore:
 
     def _list(self, directory: Path) -> list[StoredObject]:
         found = []
-        for path in sorted(directory.iterdir()) if directory.is_dir() else [directory]:
+        for path in sorted(directory.iterdir()) if stat.S_ISDIR(directory.lstat().st_mode) else [directory]:
             with suppress(FileNotFoundError):  # removed meanwhile
                 found.append(StoredObject(os.fspath(path.relative_to(self._root)), path.lstat().st_size))
         return found
@@ -140,26 +147,40 @@ class LocalBlobStore:
     async def delete(self, name: str) -> None:
         """Unlink the object and make that durable; the blocks are freed when the last reader closes."""
         with translated():
-            await self.run(self._delete, checked(name))
+            await self.run(self._delete, name)
 
     def _delete(self, name: str) -> None:
-        with suppress(FileNotFoundError):
-            os.unlink(name, dir_fd=self._dirfd)
-            self.fsync_parent(name)
+        with suppress(FileNotFoundError), self._directory_of(name) as (directory, own_name):
+            os.unlink(own_name, dir_fd=directory)
+            os.fsync(directory)
 
     def fsync_parent(self, name: str) -> None:
         """Make the entry of `name` in its directory durable."""
-        _fsync_directory(name.rpartition("/")[0], dir_fd=self._dirfd)
+        with self._directory_of(name) as (directory, _):
+            os.fsync(directory)
 
     async def _open_object(self, name: str, flags: int) -> int:
         opened: list[int] = []
+
+        def open_object() -> None:
+            with self._directory_of(name) as (directory, own_name):
+                opened.append(os.open(own_name, flags | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600, dir_fd=directory))
+
         try:
-            await self.run(lambda: opened.append(os.open(checked(name), flags, 0o600, dir_fd=self._dirfd)))
+            await self.run(open_object)
         except asyncio.CancelledError:
             for fd in opened:
                 os.close(fd)
             raise
         return opened[0]
+
+    @contextmanager
+    def _directory_of(self, name: str) -> Iterator[tuple[int, str]]:
+        """The directory that an object is in, opened, and the object's name there."""
+        # Step by step, because O_NOFOLLOW is about the last one only.
+        top, spread, own_name = checked(name).split("/")
+        with _opened(top, self._dirfd) as outer, _opened(spread, outer) as inner:
+            yield inner, own_name
 
     async def run(self, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         """Run blocking file work on the store's threads."""
@@ -285,9 +306,11 @@ class LocalBlobWriter:
             await self._store.delete(self._name)
 
 
-def _fsync_directory(path: str, dir_fd: int | None = None) -> None:
-    fd = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC, dir_fd=dir_fd)
+@contextmanager
+def _opened(directory: str | Path, dir_fd: int | None = None) -> Iterator[int]:
+    """A directory's descriptor; where a link stands in its place, an OSError."""
+    fd = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=dir_fd)
     try:
-        os.fsync(fd)
+        yield fd
     finally:
         os.close(fd)

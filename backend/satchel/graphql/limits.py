@@ -4,7 +4,8 @@ All is counted as if each fragment stood wherever it is used; a fragment itself 
 fragments makes the counting long.
 """
 
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Self
 
@@ -12,6 +13,7 @@ from graphql import (
     DocumentNode,
     FieldNode,
     FragmentDefinitionNode,
+    FragmentSpreadNode,
     GraphQLError,
     GraphQLField,
     GraphQLNamedType,
@@ -48,6 +50,7 @@ class Limits:
     aliases: int
     directives: int
     cost: int
+    repeats: int
     introspection: bool = True
 
     @classmethod
@@ -59,6 +62,7 @@ class Limits:
             settings.max_query_aliases,
             settings.max_query_directives,
             settings.max_query_cost,
+            settings.max_query_repeats,
             settings.introspection,
         )
 
@@ -75,12 +79,16 @@ def parsed(query: str, limits: Limits) -> DocumentNode:
 
 def limit(schema: GraphQLSchema, document: DocumentNode, variables: Mapping[str, Any], limits: Limits) -> None:
     """Raises QUERY_TOO_COMPLEX, naming the setting, and GraphQLError for fragments that contain themselves."""
-    size = _Meter(schema, document, variables).measure()
+    meter = _Meter(schema, document, variables)
+    size = meter.measure()
     for name in ("depth", "aliases", "directives"):
         if getattr(size, name) > getattr(limits, name):
             raise _too_complex(name, getattr(limits, name))
     if size.once + size.each > limits.cost:
         raise _too_complex("cost", limits.cost)
+    # Validation compares each field with all others of its selection that have its name, and what is below them.
+    if meter.repeats() > limits.repeats:
+        raise _too_complex("repeats", limits.repeats)
 
 
 def _too_complex(name: str, most: int) -> SatchelError:
@@ -120,6 +128,7 @@ class _Meter:
             node.name.value: node for node in document.definitions if isinstance(node, FragmentDefinitionNode)
         }
         self._sizes: dict[str, _Size | None] = {}
+        self._names: dict[str, Counter[str]] = {}
 
     def measure(self) -> _Size:
         """All operations together, and each fragment, for validation looks at those that are not used too."""
@@ -131,6 +140,30 @@ class _Meter:
         for name in self._fragments:
             self._fragment(name)
         return size
+
+    def repeats(self) -> int:
+        """The fields that stand for a value which another field of the same selection stands for, in all selections.
+
+        Only after `measure`, which refuses fragments that contain themselves.
+        """
+        return sum(self._repeats(getattr(node, "selection_set", None)) for node in self._document.definitions)
+
+    def _repeats(self, selected: SelectionSetNode | None) -> int:
+        if selected is None:
+            return 0
+        names = self._names_in(selected)
+        below = sum(self._repeats(field.selection_set) for field in _fields(selected))
+        return names.total() - len(names) + below
+
+    def _names_in(self, selected: SelectionSetNode) -> Counter[str]:
+        """How often each name of a value stands in a selection."""
+        names = Counter((field.alias or field.name).value for field in _fields(selected))
+        for spread in _spreads(selected):
+            if fragment := self._fragments.get(spread):
+                if spread not in self._names:
+                    self._names[spread] = self._names_in(fragment.selection_set)
+                names.update(self._names[spread])
+        return names
 
     def _selections(self, selected: SelectionSetNode, parent: GraphQLNamedType | None) -> _Size:
         size = _Size()
@@ -210,3 +243,21 @@ class _Meter:
 
     def _type(self, name: str) -> GraphQLNamedType | None:
         return self._schema.type_map.get(name)
+
+
+def _fields(selected: SelectionSetNode) -> Iterator[FieldNode]:
+    """Those of a selection and of the inline fragments in it."""
+    for node in selected.selections:
+        if isinstance(node, FieldNode):
+            yield node
+        elif isinstance(node, InlineFragmentNode):
+            yield from _fields(node.selection_set)
+
+
+def _spreads(selected: SelectionSetNode) -> Iterator[str]:
+    """The names of the fragments that are used there."""
+    for node in selected.selections:
+        if isinstance(node, FragmentSpreadNode):
+            yield node.name.value
+        elif isinstance(node, InlineFragmentNode):
+            yield from _spreads(node.selection_set)

@@ -23,6 +23,9 @@ from graphql import (
 from satchel.errors import Code, SatchelError
 from satchel.graphql.limits import Limits, limit, parsed
 
+MAX_ERRORS = 20
+"""Of one operation, after which nothing more is looked for: each takes time, and room in the answer."""
+
 
 @dataclass
 class Operation:
@@ -85,7 +88,8 @@ def check(schema: GraphQLSchema, operation: Operation, limits: Limits) -> Operat
         document = parsed(operation.query, limits)
         limit(schema, document, operation.variables, limits)
         rules = specified_rules if limits.introspection else (*specified_rules, NoSchemaIntrospectionCustomRule)
-        if errors := validate(schema, document, rules, hide_suggestions=not limits.introspection):
+        silent = not limits.introspection
+        if errors := validate(schema, document, rules, max_errors=MAX_ERRORS, hide_suggestions=silent):
             raise InvalidOperation(errors)
         chosen = get_operation_ast(document, operation.name)
         if chosen is None:
@@ -103,6 +107,6 @@ def _which(name: str | None) -> str:
 
 
 def _coerce(schema: GraphQLSchema, chosen: OperationDefinitionNode, variables: dict[str, Any]) -> None:
-    coerced = get_variable_values(schema, chosen.variable_definitions or (), variables)
+    coerced = get_variable_values(schema, chosen.variable_definitions or (), variables, max_errors=MAX_ERRORS)
     if isinstance(coerced, list):
         raise InvalidOperation(coerced)

@@ -126,6 +126,7 @@ class _Adapter(AsyncWebSocketAdapter):
                     await self.close(INVALID_MESSAGE, "Invalid message")
                     return
                 yield message
+                await asyncio.sleep(0)  # many may be waiting, and so may others
         except (WebSocketDisconnect, RuntimeError):  # Starlette raises RuntimeError where a closed socket is read
             return
 

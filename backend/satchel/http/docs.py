@@ -14,10 +14,9 @@ from typing import Final
 
 from fastapi import FastAPI
 from starlette.responses import HTMLResponse, PlainTextResponse, Response
-from starlette.staticfiles import StaticFiles
 from starlette.types import Scope
 
-from satchel.http.site import ASSET_POLICY
+from satchel.http.site import ASSET_POLICY, Built
 
 VENDOR: Final = Path(__file__).parent.parent / "static" / "vendor"
 """One folder a page, named with the version of what it holds: `altair-8.5.9`."""
@@ -172,7 +171,7 @@ def playground_page(vendor: Path = VENDOR) -> Response:
     )
 
 
-class _VendorFiles(StaticFiles):
+class _VendorFiles(Built):
     """Files that may be kept for good: another version lives in another folder."""
 
     async def get_response(self, path: str, scope: Scope) -> Response:

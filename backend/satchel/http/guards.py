@@ -166,6 +166,6 @@ async def answer_failure(_: Request, error: Exception) -> Response:
 
 
 async def answer_unexpected(request: Request, error: Exception) -> Response:
-    """FastAPI's handler of all other exceptions; Starlette raises them again for the server's log."""
-    log.error("unexpected failure", path=request.url.path, exc_info=error)
-    return problem(internal(request.state.request_id))
+    """FastAPI's handler of all other exceptions; raised again by Starlette, and then uvicorn closes."""
+    log.error("unexpected failure", path=request.scope["path"], exc_info=error)
+    return problem(internal(request.state.request_id), {"Connection": "close"})

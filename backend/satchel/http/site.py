@@ -45,7 +45,14 @@ async def file_manager() -> Response:
     return FileResponse(page, headers=_HEADERS)
 
 
-class Assets(StaticFiles):
+class Built(StaticFiles):
+    """A folder of the build; before the first build there is nothing in it, which is no failure."""
+
+    async def check_config(self) -> None:
+        """Starlette fails here where the folder is missing."""
+
+
+class Assets(Built):
     """Files whose names hold a hash of their content may be kept for ever; the others are asked for again."""
 
     async def get_response(self, path: str, scope: Scope) -> Response:

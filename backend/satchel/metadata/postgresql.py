@@ -175,7 +175,8 @@ def cannot_start(url: URL | str, error: Exception) -> CannotStart:
 
 def _engine(url: URL, options: dict[str, Any], server_settings: dict[str, str], **pooling: Any) -> AsyncEngine:
     connecting = partial(connect, url, server_settings=server_settings, **options)
-    return create_async_engine("postgresql+asyncpg://", async_creator=connecting, **pooling)
+    hidden = {"hide_parameters": True}  # from logs
+    return create_async_engine("postgresql+asyncpg://", async_creator=connecting, **hidden, **pooling)
 
 
 def _sqlstate(error: Exception) -> str:

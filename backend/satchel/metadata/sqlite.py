@@ -142,6 +142,7 @@ class SqliteDatabase:
 def _engine(url: URL, size: int, begin: str, pragmas: tuple[str, ...]) -> AsyncEngine:
     engine = create_async_engine(
         url,
+        hide_parameters=True,  # from logs
         pool_size=size,
         max_overflow=0,
         # Without this the driver begins transactions by itself, late and not IMMEDIATE.

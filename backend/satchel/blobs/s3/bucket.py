@@ -131,7 +131,7 @@ class Bucket:
 
         async def answer(address: URL, body: Body) -> str:
             try:
-                async with self._uploads.put(address, data=body, allow_redirects=False) as response:
+                async with self._uploads.put(address, data=body) as response:
                     if response.status != HTTPStatus.OK:
                         raise await refusal(response)
                     if "ETag" not in response.headers:
@@ -270,7 +270,10 @@ class Bucket:
             log.warning("not removed; left to the sweeper", object_name=name, error=described(error))
 
     def _new_session(self, pool: float | None = None) -> aiohttp.ClientSession:
+        tracing = aiohttp.TraceConfig()
+        tracing.on_request_redirect.append(_refuse_redirect)
         session = aiohttp.ClientSession(
+            trace_configs=[tracing],
             connector=aiohttp.TCPConnector(limit=self._connections),
             timeout=aiohttp.ClientTimeout(total=None, connect=pool, sock_connect=CONNECT_TIMEOUT, sock_read=SILENCE),
             cookie_jar=aiohttp.DummyCookieJar(),
@@ -352,6 +355,14 @@ class Bucket:
                 return
             raise
         log.info("bucket made", bucket=self._name)
+
+
+async def _refuse_redirect(_: aiohttp.ClientSession, __: object, redirect: aiohttp.TraceRequestRedirectParams) -> None:
+    """Whoever answers in the store's place must not have us ask servers that only we reach."""
+    response = redirect.response
+    if "Location" in response.headers:  # else it is a refusal with a body that tells why
+        response.close()
+        raise InvalidResponseError(response.status, response.headers.get("Content-Type"), None)
 
 
 async def _ended(task: asyncio.Task[Any], within: float | None = None) -> None:
