@@ -5,6 +5,7 @@ from contextlib import AsyncExitStack
 
 import pytest
 from nursery import ForkedServer, Nursery
+from storm import Recovery
 
 from server import STOP_SECONDS as SECONDS
 from server import environment
@@ -33,6 +34,12 @@ def full(request):
 def count(full):
     """Gives how often a fault is made to happen."""
     return lambda smoke, in_full: in_full if full else smoke
+
+
+@pytest.fixture
+def recovery(full):
+    """Takes how long servers need to be ready again; in full it holds them to what is promised."""
+    return Recovery(5 if full else None)
 
 
 @pytest.fixture

@@ -10,7 +10,8 @@ from check import Checker
 from journal import Journal
 from load import Load
 
-from kept import Kept
+from kept import PATIENCE, Kept
+from raw import connected
 from server import Server
 
 CUT = {"unreachable", "ReadError", "WriteError", "RemoteProtocolError", "CloseError"}
@@ -48,23 +49,54 @@ async def survived(
     return checker
 
 
+class Recovery:
+    """How long servers took at most until they were ready again.
+
+    Args:
+        bound: the seconds that are promised; None where nothing is, because other tests run beside it.
+    """
+
+    def __init__(self, bound: float | None) -> None:
+        self._bound = bound
+        self._slowest = 0.0
+
+    def __str__(self) -> str:
+        return f"ready again within {self._slowest:.1f} s"
+
+    async def of(self, server: Server, since: float) -> None:
+        """Wait until a server is ready that was started, or got back what it had lost, at a moment."""
+        async with asyncio.timeout(PATIENCE):
+            while not await _is_ready(server):  # noqa: ASYNC110 - the server is another process
+                await asyncio.sleep(0.01)
+        took = time.monotonic() - since
+        self._slowest = max(self._slowest, took)
+        assert self._bound is None or took < self._bound, f"I10: ready again only after {took:.1f} s"
+
+
+async def _is_ready(server: Server) -> bool:
+    async with connected(server) as raw:
+        await raw.request("GET", "/readyz", {})
+        return (await raw.answer()).status == 200
+
+
 class Kills:
     """Kills a server at random moments under load and starts it again.
 
     Args:
         server: the victim.
+        recovery: takes how long that takes.
         kills: how often at most.
         seconds: how long at most; None for as long as it takes.
         pause: seconds from a start to the next kill, at most.
     """
 
-    def __init__(self, server: Server, kills: int, seconds: float | None, pause: float) -> None:
+    def __init__(self, server: Server, recovery: Recovery, kills: int, seconds: float | None, pause: float) -> None:
         self._server = server
+        self._recovery = recovery
         self._kills = kills
         self._seconds = seconds
         self._pause = pause
         self.killed = 0
-        self.slowest = 0.0
 
     async def __call__(self) -> None:
         moments = random.Random(1)
@@ -75,4 +107,4 @@ class Kills:
             self.killed += 1
             began = time.monotonic()
             await self._server.start()
-            self.slowest = max(self.slowest, time.monotonic() - began)
+            await self._recovery.of(self._server, began)
