@@ -1,10 +1,9 @@
 """Servers that die at random moments, under load, again and again: F1, F2 and F4."""
 
 import asyncio
-import time
 
 import pytest
-from storm import CUT, Kills, survived
+from storm import CUT, Kills, moment, survived
 from syscalls import needs_strace, tampered
 
 from server import Server
@@ -64,7 +63,7 @@ async def test_a_server_that_is_killed_at_a_system_call(start, tmp_path, full, r
             for nth in nths:
                 async with tampered(server, f"{call}:signal=KILL:when={nth}"):
                     await server.wait()
-                began = time.monotonic()
+                began = moment(server)
                 await server.start()
                 await recovery.of(server, began)
 

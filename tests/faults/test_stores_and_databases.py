@@ -2,11 +2,10 @@
 
 import asyncio
 import random
-import time
 from urllib.parse import urlsplit
 
 import pytest
-from storm import survived
+from storm import moment, survived
 
 from cutter import Cutter
 from kept import kept_by
@@ -96,7 +95,7 @@ async def test_a_store_that_is_killed(start, place, own_seaweed, tmp_path, count
             own_seaweed.kill()
             await asyncio.sleep(moments.uniform(0, 1))
             await asyncio.to_thread(own_seaweed.restart)
-            await recovery.of(server, time.monotonic())
+            await recovery.of(server, moment(server))
 
     checker = await survived([server], tmp_path, disturb, STORE, kept=kept_by(place), large=LARGE)
     report(f"F16: {kills} kills of the store, {checker.summary()}, {recovery}")
@@ -133,7 +132,7 @@ async def test_a_database_that_is_killed(start, place, own_postgres, tmp_path, c
             own_postgres.kill()
             await asyncio.sleep(moments.uniform(0, 1))
             await asyncio.to_thread(own_postgres.launch)
-            await recovery.of(server, time.monotonic())
+            await recovery.of(server, moment(server))
 
     checker = await survived([server], tmp_path, disturb, DATABASE, kept=kept_by(place))
     faults = f"{kills} kills of the database, twice as many ends of all its connections"
