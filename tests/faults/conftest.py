@@ -8,7 +8,7 @@ from nursery import ForkedServer, Nursery
 from storm import Recovery
 
 from server import STOP_SECONDS as SECONDS
-from server import environment
+from server import Server, environment
 
 
 def pytest_collection_modifyitems(config, items):
@@ -65,6 +65,18 @@ def new_server(nursery, tmp_path_factory):
         return server
 
     return new_server
+
+
+@pytest.fixture
+def whole_server(tmp_path_factory):
+    """The same, but each start has all its imports before it."""
+
+    def whole_server(*, data_dir, **settings):
+        server = Server(tmp_path_factory.mktemp("server"), **settings)
+        server.data = data_dir
+        return server
+
+    return whole_server
 
 
 @pytest.fixture

@@ -6,7 +6,6 @@ import pytest
 from storm import CUT, Kills, moment, survived
 from syscalls import needs_strace, tampered
 
-from server import Server
 from stacks import embedded_only, scaled_only
 
 SETTINGS = {"upload_lease": "5s", "sweep_interval": "0.3s", "delete_grace": "0.001s"}
@@ -15,14 +14,8 @@ FULL_KILLS, FULL_PAUSE = 500, 3
 
 
 @pytest.fixture
-def new_server(full, new_server, tmp_path_factory):
-    """Where it is held to the time of its start, a server has all its imports before it."""
-
-    def whole_server(*, data_dir, **settings):
-        server = Server(tmp_path_factory.mktemp("server"), **settings)
-        server.data = data_dir
-        return server
-
+def new_server(full, new_server, whole_server):
+    """In full, servers are held to the time of their whole start."""
     return whole_server if full else new_server
 
 

@@ -550,6 +550,7 @@ async def test_what_was_told_is_not_kept(stack_kind):
             yield FileEvent.ready("cursor")
 
     def kept():
+        gc.collect()
         return sum(isinstance(thing, FieldDetails) for thing in gc.get_objects())
 
     told, after = map_source_to_response_event(executor, source()), []
