@@ -14,7 +14,6 @@ from storm import CUT, survived
 
 import satchel
 from satchel.metadata.migrations import HEAD
-from server import SATCHEL
 
 SETTINGS = {"upload_lease": "5s", "sweep_interval": "0.3s", "delete_grace": GRACE}
 REVISION = f'''"""One more column."""
@@ -33,12 +32,6 @@ def upgrade() -> None:
 
 
 @pytest.fixture
-def new_server(whole_server):
-    """Each start imports its own version."""
-    return whole_server
-
-
-@pytest.fixture
 def next_version(tmp_path):
     """Where the newer version is imported from."""
     root, package = tmp_path / "next", Path(satchel.__file__).parent
@@ -51,25 +44,36 @@ def next_version(tmp_path):
     return root
 
 
-async def test_an_upgrade_under_load(start, stack_kind, place, run, next_version, tmp_path, monkeypatch, report):
-    """Nothing is lost, who asks the older version beside it does not notice, and nobody can go back by mistake."""
-    *older, upgraded = [await start(**SETTINGS) for _ in range(2 if stack_kind == "scaled" else 1)]
+@pytest.fixture
+async def newer(whole_server, next_version, place, monkeypatch):
+    """A server of the newer version on the same place, which the test starts."""
+    server = whole_server(**place, **SETTINGS)
 
-    async def disturb():
-        await asyncio.sleep(2)
-        await upgraded.stop()
+    async def start(port):
+        server.port = port
         with monkeypatch.context() as environment:
             environment.setenv("PYTHONPATH", str(next_version))
-            await upgraded.start()
-        await asyncio.sleep(3)
+            return await server.start()
 
-    servers = [*older, upgraded]
-    checker = await survived(
-        servers, tmp_path, disturb, lambda code, at: servers[at] is upgraded and code in CUT, deleters=2
-    )
-    assert servers[0].kept.query("SELECT version_num FROM alembic_version") == [("next",)]
-    await upgraded.stop()
-    code, _, told = await run("serve", "--port", "0", command=(SATCHEL,), **place)
+    yield start
+    await server.kill()
+
+
+async def test_an_upgrade_under_load(start, stack_kind, place, command, newer, tmp_path, report):
+    """Nothing is lost, who asks the older version beside it does not notice, and nobody can go back by mistake."""
+    servers = [await start(**SETTINGS) for _ in range(2 if stack_kind == "scaled" else 1)]
+    last = len(servers) - 1
+
+    async def disturb():
+        await asyncio.sleep(1)
+        await servers[last].stop()
+        servers[last] = await newer(servers[last].port)
+        await asyncio.sleep(2)
+
+    checker = await survived(servers, tmp_path, disturb, lambda code, at: at == last and code in CUT, uploaders=2)
+    assert servers[last].kept.query("SELECT version_num FROM alembic_version") == [("next",)]
+    await servers[last].stop()
+    code, told = await command("serve", "--port", "0", **place)
     assert (code, told.count("newer version of Satchel")) == (2, 1)
-    beside = "beside the older version" if older else "after it"
-    report(f"F25: a newer version started {beside}, {checker.summary()}; the older one refused to start again")
+    how = "beside the older one" if last else "in place of the older one"
+    report(f"F25: a newer version started {how}, which refused to start again, {checker.summary()}")
