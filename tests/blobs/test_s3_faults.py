@@ -8,11 +8,16 @@ from pathlib import Path
 
 import pytest
 import uvloop
+from aiohttp import ClientConnectionResetError
+from aiohttp.client_proto import ResponseHandler
+from aiohttp.http import StreamWriter
+from multidict import CIMultiDict
 from stored import SHARE, code_of, either_way, get, put
 from structlog.testing import capture_logs
 
 from satchel.blobs import new_object_name
 from satchel.blobs.s3.bucket import PAUSES
+from satchel.blobs.s3.wire import Body
 from satchel.blobs.s3.writer import MIB, MIN_PART
 from satchel.errors import Code, SatchelError
 from unreliable import (
@@ -464,3 +469,13 @@ async def test_a_slow_reader_holds_little(faulty, proxy, way):
         assert sent - taken - _queued(proxy.port) <= 4 * MIB
     assert taken == size
     await reader.aclose()
+
+
+@pytest.mark.parametrize("data", [b"", b"data"])
+async def test_a_connection_that_was_lost_before_the_body_is_told_of_by_the_body(data):
+    """Of an empty body too, whose head would go with its end, where a failure is only logged as nobody's."""
+    loop = asyncio.get_running_loop()
+    writer = StreamWriter(ResponseHandler(loop), loop)  # not connected any more
+    await writer.write_headers("PUT / HTTP/1.1", CIMultiDict())
+    with pytest.raises(ClientConnectionResetError):
+        await Body(memoryview(data)).write(writer)

@@ -9,6 +9,7 @@ The invariants are numbered:
     I5   each subscriber was told of every event, in order, across all its connections
     I6   an idempotency key gave one file at most
     I7   a file whose deletion was acknowledged is gone
+    I8   the memory of a server stays below a ceiling; where it can be seen, so do its descriptors and tasks: `held.py`
     I9   no connection to the database stands in a transaction
     I10  nothing was logged that nobody expected, and no request failed without a fault
 """
@@ -27,6 +28,7 @@ from kept import Kept, PostgresRows, eventually
 from server import Server
 
 AT_ONCE = 8
+CEILING = 512 * 1024 * 1024  # bytes of resident memory
 
 
 def exceptions(server: Server) -> list[str]:
@@ -62,7 +64,7 @@ class Checker:
         await eventually(self._is_swept, "I4: all is swept")
         # Those of the background come and go; one that was left open stays for a minute.
         await eventually(lambda: not self._open_transactions(), "I9: no connection stands in a transaction")
-        for invariant in (self._rows, self._leftovers, self._keys, self._failures):
+        for invariant in (self._rows, self._leftovers, self._keys, self._memory, self._failures):
             violations += invariant()
         assert not violations, "\n".join(violations)
 
@@ -169,6 +171,11 @@ class Checker:
                 yield f"I6: the key {name} made {count} files"
             if name not in possible:
                 yield f"I6: {name} was refused, and is there"
+
+    def _memory(self) -> Iterator[str]:
+        for number, server in enumerate(self._servers):
+            if (peak := server.peak_memory()) > CEILING:
+                yield f"I8: server {number} had {peak} bytes of memory"
 
     def _open_transactions(self) -> list[tuple]:
         if not isinstance(self._kept.rows, PostgresRows):

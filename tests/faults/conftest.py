@@ -5,9 +5,10 @@ from contextlib import AsyncExitStack
 
 import pytest
 from nursery import ForkedServer, Nursery
+from storm import Recovery
 
 from server import STOP_SECONDS as SECONDS
-from server import environment
+from server import Server, environment
 
 
 def pytest_collection_modifyitems(config, items):
@@ -27,6 +28,12 @@ def pytest_terminal_summary(terminalreporter):
 def full(request):
     """Whether the counts are those of `make faults`, and not those of every run of the tests."""
     return request.config.getoption("full")
+
+
+@pytest.fixture
+def recovery(full):
+    """Takes how long servers need to be ready again; in full it holds them to what is promised."""
+    return Recovery(5 if full else None)
 
 
 @pytest.fixture
@@ -52,6 +59,18 @@ def new_server(nursery, tmp_path_factory):
         return server
 
     return new_server
+
+
+@pytest.fixture
+def whole_server(tmp_path_factory):
+    """The same, but each start has all its imports before it."""
+
+    def whole_server(*, data_dir, **settings):
+        server = Server(tmp_path_factory.mktemp("server"), **settings)
+        server.data = data_dir
+        return server
+
+    return whole_server
 
 
 @pytest.fixture

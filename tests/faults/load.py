@@ -3,7 +3,7 @@
 import asyncio
 import hashlib
 import random
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
 from typing import Self
 
@@ -29,10 +29,29 @@ class Load:
         journal: where everything is written down.
         seed: of all that is random here.
         large: the share of uploads that are stored in several parts.
+        uploaders: how many clients upload.
+        deleters: how many delete.
+        deleted: the share of files that are to be deleted.
+        contents: gives what is uploaded next, instead of something random.
     """
 
-    def __init__(self, servers: list[Server], journal: Journal, seed: int = 1, large: float = 0.02) -> None:
+    def __init__(
+        self,
+        servers: list[Server],
+        journal: Journal,
+        *,
+        seed: int = 1,
+        large: float = 0.02,
+        uploaders: int = UPLOADERS,
+        deleters: int = DELETERS,
+        deleted: float = 0.5,
+        contents: Callable[[], bytes] | None = None,
+    ) -> None:
         self._large = large
+        self._uploaders = uploaders
+        self._deleters = deleters
+        self._deleted = deleted
+        self._contents = contents or self._data
         self._servers = servers
         self._journal = journal
         self._random = random.Random(seed)
@@ -46,8 +65,8 @@ class Load:
             answer = await client.post("/graphql", json={"query": "{ files(first: 1) { eventCursor } }"})
         self._start = answer.json()["data"]["files"]["eventCursor"]
         self._following = [asyncio.create_task(self._follow(number)) for number in range(FOLLOWERS)]
-        busy = [self._upload(number) for number in range(UPLOADERS)]
-        busy += [self._delete(number) for number in range(DELETERS)]
+        busy = [self._upload(number) for number in range(self._uploaders)]
+        busy += [self._delete(number) for number in range(self._deleters)]
         self._busy = [asyncio.create_task(client) for client in busy]
         return self
 
@@ -68,13 +87,13 @@ class Load:
         """One upload after the other; half of those whose end is unknown are asked for again, by the same key."""
         async with self._client(number) as (client, at):
             while not self._over:
-                data = self._data()
+                data = self._contents()
                 what = {"at": at, "sha256": hashlib.sha256(data).hexdigest(), "size": len(data)}
                 what["key"] = what["name"] = f"{self._random.getrandbits(64):016x}"
                 outcome: Outcome = "unknown"
                 while outcome == "unknown" and not self._over:
                     outcome, answer = await self._ask("upload", what, self._uploading(client, what, data))
-                    if outcome == "ok" and self._random.random() < 0.5:
+                    if outcome == "ok" and self._random.random() < self._deleted:
                         self._deletable.append(answer["id"])
                     if self._random.random() < 0.5:
                         break
@@ -118,7 +137,9 @@ class Load:
     @asynccontextmanager
     async def _client(self, number: int) -> AsyncIterator[tuple[httpx.AsyncClient, int]]:
         at = number % len(self._servers)
-        async with httpx.AsyncClient(base_url=self._servers[at].url, timeout=60) as client:
+        # Connections are not kept as long as a server keeps them, so that no request meets one that it closes.
+        limits = httpx.Limits(keepalive_expiry=1)
+        async with httpx.AsyncClient(base_url=self._servers[at].url, timeout=60, limits=limits) as client:
             yield client, at
 
     def _data(self) -> bytes:
@@ -146,7 +167,7 @@ async def _heard(request) -> tuple[Outcome, dict]:
     except (httpx.TransportError, ValueError) as error:
         return "unknown", {"code": type(error).__name__}
     if response.status_code == 200:
-        return "ok", {"status": 200, "id": answer["id"]}
+        return "ok", {"status": 200, "id": answer["id"], "object": answer.get("minio_object_name")}
     code = answer.get("code", "")
     told = {"status": response.status_code, "code": code}
     return ("unknown" if code in {"DATABASE_UNAVAILABLE", "INTERNAL"} else "fail"), told

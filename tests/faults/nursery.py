@@ -16,6 +16,7 @@ import traceback
 from pathlib import Path
 from typing import Any, Self
 
+from kept import eventually
 from server import Server, environment
 
 LIBRARIES = (
@@ -117,6 +118,13 @@ class ForkedServer(Server):
         super().__init__(directory, **settings)
         self._nursery = nursery
 
+    async def tasks(self) -> int:
+        """How many tasks of asyncio it has."""
+        told = self.temporary.with_name("tasks")
+        told.unlink(missing_ok=True)
+        os.kill(self.pid, signal.SIGUSR1)
+        return await eventually(lambda: told.exists() and int(told.read_text() or 0))
+
     async def _launch(self) -> Any:
         env = environment(self.settings, data_dir=self.data, tmpdir=self.temporary)
         self.log.touch()
@@ -157,6 +165,8 @@ def become(order: dict[str, Any]) -> None:
     for number, path in enumerate((os.devnull, order["output"], order["log"])):
         flags = os.O_RDONLY if number == 0 else os.O_WRONLY | os.O_APPEND
         os.dup2(os.open(path, flags), number)
+    tasks = Path.cwd() / "tasks"
+    signal.signal(signal.SIGUSR1, lambda *_: tasks.write_text(str(len(asyncio.all_tasks()))))
     sys.argv = ["satchel", *order["arguments"]]
     code: Any = 1
     try:

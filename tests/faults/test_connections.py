@@ -1,4 +1,4 @@
-"""Clients that leave, stand still or are sent away: F8, F19 and F20."""
+"""Clients that leave, stand still or are sent away: F8, F9, F19 and F20; I8 of what was held for them."""
 
 import asyncio
 import random
@@ -6,24 +6,23 @@ import signal
 import socket
 import struct
 from contextlib import AsyncExitStack
-from pathlib import Path
 
 from aftermath import GRACE
 from check import exceptions
+from held import assert_given_back, held_by
+from storm import survived
 
+from clients import client_at
 from kept import PATIENCE, eventually
 from raw import END, MULTIPART, connected, head_of_part
 from sockets import ready
 from stacks import scaled_only
 
 SIZE = 2_000_000
+LARGE = 32 * 1024 * 1024  # more than fits between a server and a client that takes nothing
 BODY = head_of_part("file", "a.bin") + b"x" * SIZE + END
 HEADERS = {"Content-Type": MULTIPART, "Content-Length": str(len(BODY))}
 PROMPT = {"upload_lease": "1s", "sweep_interval": "0.2s", "delete_grace": GRACE}
-
-
-def descriptors(server):
-    return len(list(Path(f"/proc/{server.pid}/fd").iterdir()))
 
 
 async def disconnect(server, at, *, rudely):
@@ -43,15 +42,55 @@ async def test_clients_that_leave_at_any_byte(start, count, report):
     for _ in range(4):
         await disconnect(server, SIZE, rudely=False)
     await eventually(lambda: server.kept.is_empty() and server.kept.count("garbage") == 0)
-    before = descriptors(server)
+    before = await held_by(server)
     for _ in range(times // 10):
         batch = [(where.randrange(len(BODY)), rudely) for rudely in [True, False] * 5]
         await asyncio.gather(*(disconnect(server, at, rudely=rudely) for at, rudely in batch))
     await eventually(lambda: server.kept.is_empty() and server.kept.count("garbage") == 0)
     assert not server.kept.store.unfinished()
-    await eventually(lambda: descriptors(server) <= before + 5, "the descriptors are given back")
+    await assert_given_back(server, before)
     assert not exceptions(server)
-    report(f"F8: {times} clients left in mid-upload, nothing kept")
+    report(f"F8: {times} clients left in mid-upload, nothing kept or held")
+
+
+HASTY = {"body_timeout": "1s", "send_timeout": "2s", "sweep_interval": "0.2s", "delete_grace": GRACE}
+
+
+async def drip(server):
+    """Begin an upload, and send a byte now and then until the server cuts it off."""
+    async with connected(server) as raw:
+        await raw.request("POST", "/files/upload", HEADERS, BODY[:1000])
+        answer = asyncio.create_task(raw.answer())
+        while not answer.done():
+            await raw.send(b"x")
+            await asyncio.wait([answer], timeout=0.2)
+        assert (await answer).json()["code"] == "REQUEST_TIMEOUT"
+        assert await raw.is_closed()
+
+
+async def test_clients_that_stall(start, tmp_path, count, report):
+    """Slow uploads and downloads that nobody takes are cut off; whoever goes on does not notice."""
+    server, clients, rounds = await start(**HASTY), count(15, 100), count(1, 10)
+
+    async def stall(path):
+        before = await held_by(server)
+        async with AsyncExitStack() as exits:
+            for _ in range(clients):
+                reader = await exits.enter_async_context(connected(server))
+                await reader.request("GET", path, {})
+            await asyncio.gather(*(drip(server) for _ in range(clients)))
+            await assert_given_back(server, before)
+
+    async def disturb():
+        async with client_at(server) as client:
+            file = (await client.post("/files/upload", files={"file": ("large.bin", b"x" * LARGE)})).json()
+            for _ in range(rounds):
+                await stall(file["download_url"])
+            await client.delete(f"/files/{file['id']}")
+
+    checker = await survived([server], tmp_path, disturb, ())
+    stalled = f"{rounds * clients} uploads and as many downloads stood still and were cut off"
+    report(f"F9: {stalled}, of others {checker.summary()}")
 
 
 async def asleep_until(condition, server):

@@ -5,7 +5,7 @@ import random
 from urllib.parse import urlsplit
 
 import pytest
-from storm import survived
+from storm import moment, survived
 
 from cutter import Cutter
 from kept import kept_by
@@ -83,7 +83,7 @@ def own_postgres():
         yield postgres
 
 
-async def test_a_store_that_is_killed(start, place, own_seaweed, tmp_path, count, report):
+async def test_a_store_that_is_killed(start, place, own_seaweed, tmp_path, count, recovery, report):
     """What was acknowledged is there when the store is back."""
     keys = {"s3_access_key": own_seaweed.access_key, "s3_secret_key": own_seaweed.secret_key}
     place = {**place, **keys, "storage_url": own_seaweed.new_bucket_url()}
@@ -95,9 +95,10 @@ async def test_a_store_that_is_killed(start, place, own_seaweed, tmp_path, count
             own_seaweed.kill()
             await asyncio.sleep(moments.uniform(0, 1))
             await asyncio.to_thread(own_seaweed.restart)
+            await recovery.of(server, moment(server))
 
     checker = await survived([server], tmp_path, disturb, STORE, kept=kept_by(place), large=LARGE)
-    report(f"F16: {kills} kills of the store, {checker.summary()}")
+    report(f"F16: {kills} kills of the store, {checker.summary()}, {recovery}")
 
 
 async def test_a_database_that_loses_commits(start, place, tmp_path, count, report):
@@ -116,7 +117,7 @@ async def test_a_database_that_loses_commits(start, place, tmp_path, count, repo
     report(f"F12: {cuts} connections lost at COMMIT, {checker.summary()}")
 
 
-async def test_a_database_that_is_killed(start, place, own_postgres, tmp_path, count, report):
+async def test_a_database_that_is_killed(start, place, own_postgres, tmp_path, count, recovery, report):
     """Its connections are ended one after the other, then all at once; the service comes back with it."""
     place = {**place, "database_url": await own_postgres.new_database()}
     server, kills, moments = await start(**SETTINGS, **place), count(3, 50), random.Random(13)
@@ -131,6 +132,8 @@ async def test_a_database_that_is_killed(start, place, own_postgres, tmp_path, c
             own_postgres.kill()
             await asyncio.sleep(moments.uniform(0, 1))
             await asyncio.to_thread(own_postgres.launch)
+            await recovery.of(server, moment(server))
 
     checker = await survived([server], tmp_path, disturb, DATABASE, kept=kept_by(place))
-    report(f"F12: {kills} kills of the database, twice as many ends of all its connections, {checker.summary()}")
+    faults = f"{kills} kills of the database, twice as many ends of all its connections"
+    report(f"F12: {faults}, {checker.summary()}, {recovery}")

@@ -4,12 +4,16 @@ https://github.com/enisdenjo/graphql-ws/blob/master/PROTOCOL.md
 """
 
 import asyncio
+import gc
 import json
 import random
 from contextlib import suppress
 
 import orjson
 import pytest
+from graphql import parse
+from graphql.execution.collect_fields import FieldDetails
+from graphql.execution.execute import map_source_to_response_event
 from hypothesis import HealthCheck, given
 from hypothesis import settings as examples
 from hypothesis import strategies as st
@@ -18,6 +22,8 @@ from websockets.exceptions import ConnectionClosed
 from clients import client_at
 from kept import eventually
 from satchel.config import KIB
+from satchel.graphql.schema import ForgetfulExecutor, core_schema
+from satchel.graphql.types import FileEvent
 from satchel.metadata import cursors
 from sockets import EVENTS, PROTOCOL, opened, ready
 from stacks import one_is_enough
@@ -532,3 +538,25 @@ async def test_a_cut_connection_leaves_nothing_behind(shared_server, client):
     logged = shared_server.logged()[len(before) :]
     assert "Traceback" not in logged
     assert '"level":"error"' not in logged
+
+
+@one_is_enough
+async def test_what_was_told_is_not_kept(stack_kind):
+    """A subscription that lasts needs no more memory after many events than after a few."""
+    executor = ForgetfulExecutor.build(core_schema, parse("subscription { fileEvents { kind cursor file { id } } }"))
+
+    async def source():
+        while True:
+            yield FileEvent.ready("cursor")
+
+    def kept():
+        gc.collect()
+        return sum(isinstance(thing, FieldDetails) for thing in gc.get_objects())
+
+    told, after = map_source_to_response_event(executor, source()), []
+    for number in range(101):
+        result = await anext(told)
+        assert (result.data["fileEvents"]["cursor"], result.errors) == ("cursor", None)
+        if number in {1, 100}:
+            after.append(kept())
+    assert after[1] <= after[0]

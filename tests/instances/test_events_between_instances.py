@@ -7,11 +7,10 @@ from urllib.parse import urlsplit
 
 import httpx
 import pytest
-from websockets.exceptions import WebSocketException
 
 from clients import client_at
+from followers import Follower, committed, end_listening, stopped
 from kept import eventually
-from satchel.metadata import cursors
 from sockets import EVENTS, opened, ready
 from stacks import scaled_only
 
@@ -27,35 +26,6 @@ async def upload(client, name, data=None):
 async def names(socket, count):
     """The names that the next events tell."""
     return [(await socket.event())["file"]["filename"] for _ in range(count)]
-
-
-def committed(kept, cursor):
-    """The events behind a cursor, in the order of their transactions, as (kind, id of the file)."""
-    _, transaction, event_id = cursors.unpack(cursor, str, int, int)
-    after = f"(transaction, id) > ({transaction}, {event_id})"
-    rows = kept.query(f"SELECT kind, file_id FROM events WHERE {after} ORDER BY transaction, id")
-    return [(kind, str(file_id)) for kind, file_id in rows]
-
-
-class Follower:
-    """A client that follows events over servers that come and go, and resumes from its last cursor."""
-
-    def __init__(self, cursor):
-        self.cursor = cursor
-        self.told = []  # (kind, id of the file)
-
-    async def follow(self, next_server):
-        """Follow one server after the other, until cancelled; each for as long as it lasts, or for a while."""
-        while True:
-            with suppress(OSError, WebSocketException, TimeoutError):
-                async with asyncio.timeout(random.uniform(0.2, 1.5)), ready(next_server(), after=self.cursor) as socket:
-                    while True:
-                        event = await socket.event()
-                        self.told.append((event["kind"], event["fileId"]))
-                        self.cursor = event["cursor"]
-
-    async def has_heard(self, count):
-        await eventually(lambda: len(self.told) >= count)
 
 
 async def churn(clients, rounds, done):
@@ -166,18 +136,13 @@ async def test_lost_connections_to_the_database_cost_no_event(shared_pair, postg
     database = urlsplit(here.settings["database_url"]).path.strip("/")
     ended = 0
 
-    async def end_listening():
+    async def end_again_and_again():
         nonlocal ended
         while True:
-            rows = await postgres.execute(
-                "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
-                " WHERE datname = $1 AND (query LIKE 'LISTEN%' OR query LIKE 'NOTIFY%')",
-                database,
-            )
-            ended += len(rows)
+            ended += await end_listening(postgres, database)
             await asyncio.sleep(0.1)
 
-    ending = asyncio.create_task(end_listening())
+    ending = asyncio.create_task(end_again_and_again())
     async with AsyncExitStack() as exits:
         sockets = [await exits.enter_async_context(ready(server)) for server in shared_pair]
         client, other = [await exits.enter_async_context(client_at(server)) for server in shared_pair]
@@ -206,12 +171,3 @@ async def test_a_cursor_behind_what_is_kept_has_expired_everywhere(pair):
             await socket.initialise()
             await socket.subscribe(EVENTS, after=start)
             assert (await socket.error())["extensions"]["code"] == "CURSOR_EXPIRED"
-
-
-async def stopped(tasks):
-    """Cancel tasks that have no end; raises what they failed with."""
-    for task in tasks:
-        task.cancel()
-    for outcome in await asyncio.gather(*tasks, return_exceptions=True):
-        if not isinstance(outcome, asyncio.CancelledError | None):
-            raise outcome

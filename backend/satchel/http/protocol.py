@@ -331,3 +331,9 @@ class LimitedProtocol(WatchedWrites, HttpToolsProtocol):
 
 class LimitedSocketProtocol(WatchedWrites, WebSocketsSansIOProtocol):
     """uvicorn's protocol of WebSockets, which gives up peers that read nothing while the connection closes."""
+
+    async def run_asgi(self) -> None:
+        """Serve the connection; what a peer did not take until it was given up is not waited for again."""
+        await super().run_asgi()
+        if not self.writable.is_set():
+            self.transport.abort()

@@ -35,7 +35,9 @@ class Body(aiohttp.Payload):
         self.let_go()  # of a connection that turned out to be closed, where aiohttp takes another by itself
         self.sent = False
         self._transport = cast("StreamWriter", writer).transport
-        for start in range(0, len(self._data), CHUNK):
+        # Once at least: the head goes with the first of it, and a head that aiohttp sends at the end of an empty body
+        # fails where nobody listens.
+        for start in range(0, max(1, len(self._data)), CHUNK):
             async with asyncio.timeout(SILENCE):  # the session's own times only what is received
                 await writer.write(self._data[start : start + CHUNK])
         self.sent = True

@@ -1,0 +1,37 @@
+"""What a server holds for its clients, seen from outside, and that it lets go of it: I8."""
+
+import asyncio
+from pathlib import Path
+from typing import NamedTuple
+
+from nursery import ForkedServer
+
+from kept import PATIENCE
+
+SLACK = 5  # what the background may hold more at one moment than at another
+
+
+class Held(NamedTuple):
+    """How many a server has of each."""
+
+    descriptors: int
+    tasks: int
+
+
+async def held_by(server: ForkedServer) -> Held:
+    """What it has now."""
+    return Held(_descriptors(server), await server.tasks())
+
+
+def _descriptors(server: ForkedServer) -> int:
+    return len(list(Path(f"/proc/{server.pid}/fd").iterdir()))
+
+
+async def assert_given_back(server: ForkedServer, before: Held) -> None:
+    """Wait until a server has no more than before; fail if that never comes."""
+    for _ in range(PATIENCE * 10):
+        now = await held_by(server)
+        if all(left <= held + SLACK for left, held in zip(now, before, strict=True)):
+            return
+        await asyncio.sleep(0.1)
+    raise AssertionError(f"I8: the server has {now}, and had {before}")
