@@ -86,7 +86,7 @@ async def deaf(server):
 async def test_subscribers_that_never_read(start, tmp_path, count, report):
     """They are closed, cost no memory until then, and others do not notice."""
     server = await start(**SETTINGS, websocket_send_timeout="1s")
-    subscribers, rounds, growth = count(20, 200), count(1, 3), 0
+    subscribers, rounds, growth = count(20, 100), count(1, 3), 0
 
     async def disturb():
         nonlocal growth
