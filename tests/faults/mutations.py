@@ -239,6 +239,20 @@ MUTATIONS = [
         "graphql/test_query_limits.py::test_an_answer_does_not_list_every_mistake",
     ),
     Mutation(
+        "the turns of others between frames",
+        "http/protocol.py",
+        "FRAMES_AT_ONCE = 8 * KIB",
+        "FRAMES_AT_ONCE = 1024 * KIB",
+        "http/test_websocket_frames.py::test_one_read_of_frames_takes_many_turns",
+    ),
+    Mutation(
+        "not listening to a peer that takes no answers",
+        "http/protocol.py",
+        "        if self.writable.is_set():\n            super()",
+        "        if True:\n            super()",
+        "http/test_websocket_frames.py::test_a_peer_that_takes_no_answers_is_not_read",
+    ),
+    Mutation(
         "the object going before its row",
         "sweeper.py",
         "                await self._blobs.delete(name)\n",

@@ -7,6 +7,7 @@ and the answer lost with it (https://www.rfc-editor.org/rfc/rfc9112#section-9.6)
 """
 
 import asyncio
+from collections import deque
 from dataclasses import dataclass
 from typing import Any, Self, cast
 
@@ -15,9 +16,11 @@ from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 from uvicorn.server import ServerState
 
-from satchel.config import Settings
+from satchel.config import KIB, Settings
 from satchel.errors import Code, SatchelError
 from satchel.http.guards import DRAIN_SECONDS, problem
+
+FRAMES_AT_ONCE = 8 * KIB  # bytes of a WebSocket, of which the smallest frame has six
 
 
 @dataclass(frozen=True)
@@ -330,10 +333,60 @@ class LimitedProtocol(WatchedWrites, HttpToolsProtocol):
 
 
 class LimitedSocketProtocol(WatchedWrites, WebSocketsSansIOProtocol):
-    """uvicorn's protocol of WebSockets, which gives up peers that read nothing while the connection closes."""
+    """uvicorn's protocol of WebSockets, which takes little at a time, and nothing from a peer that takes no answers.
+
+    One read can hold tens of thousands of frames, and a ping is answered where it is parsed. Peers that read nothing
+    while the connection closes are given up.
+    """
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """The handshake is about to come."""
+        self._untaken: deque[bytes] = deque()
+        self._taking = False
+        super().connection_made(transport)
+
+    def data_received(self, data: bytes) -> None:
+        """Bytes came, and are taken in pieces, between which others have their turn."""
+        self._untaken.extend(data[start : start + FRAMES_AT_ONCE] for start in range(0, len(data), FRAMES_AT_ONCE))
+        if self._taking:
+            self._read_or_pause()
+        else:
+            self._take()
+
+    def resume_writing(self) -> None:
+        """The peer took much of what waited for it, and may be listened to."""
+        super().resume_writing()
+        if self._untaken and not self._taking:
+            self._take()
+
+    async def receive(self) -> Any:
+        """The next message; what came behind it may still have to be taken."""
+        message = await super().receive()
+        self._read_or_pause()
+        return message
 
     async def run_asgi(self) -> None:
         """Serve the connection; what a peer did not take until it was given up is not waited for again."""
         await super().run_asgi()
         if not self.writable.is_set():
             self.transport.abort()
+
+    def _take(self) -> None:
+        self._taking = False
+        if self.transport.is_closing():
+            self._untaken.clear()
+            return
+        if self.writable.is_set():
+            super().data_received(self._untaken.popleft())
+            if self._untaken:
+                self._taking = True
+                self.loop.call_soon(self._take)
+        self._read_or_pause()
+
+    def _read_or_pause(self) -> None:
+        if self.transport.is_closing():
+            return
+        if self._untaken or self.read_paused:  # the latter while the application has a message to take
+            self.transport.pause_reading()
+        else:
+            self.transport.resume_reading()
