@@ -82,6 +82,9 @@ class Seaweed:
         """End the server and remove everything."""
         self.kill()  # nothing is to be kept, and an orderly end takes seconds
         shutil.rmtree(self._directory, ignore_errors=True)
+        for port in self._ports:  # sockets of a killed server, which lie there wherever TMPDIR points
+            for left in Path("/tmp").glob(f"seaweedfs-*-{port}.sock"):
+                left.unlink(missing_ok=True)
 
     def new_bucket_url(self) -> str:
         """The URL of a bucket that nobody used before; it is not made yet."""
