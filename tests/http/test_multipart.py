@@ -374,6 +374,7 @@ async def test_an_endless_header_is_not_read_to_its_end():
         pytest.param(b"--" + BOUNDARY + b"\rX", id="first-boundary-bare-return"),
         pytest.param(b"--" + BOUNDARY + b"\r\nno colon\r\n\r\n", id="header-without-colon"),
         pytest.param(b"--" + BOUNDARY + b"\r\n: value\r\n\r\n", id="header-without-name"),
+        pytest.param(b"--" + BOUNDARY + b"\r\n X: value\r\n\r\n", id="header-that-begins-with-a-space"),
         pytest.param(b"--" + BOUNDARY + b"\r\nX\xff: value\r\n\r\n", id="header-name-not-a-token"),
         pytest.param(b"--" + BOUNDARY + b"\r\nX: value\rX\r\n\r\n", id="bare-return-in-header"),
         pytest.param(b"--" + BOUNDARY + b"\r\n\rX", id="bare-return-for-blank-line"),
