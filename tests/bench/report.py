@@ -34,6 +34,7 @@ DATABASE_WRITES = MIB  # per upload; bytes that are written twice would be more 
 DEPTH_RATIO = 1.25  # "the same time", as far as a clock on a busy machine can tell
 PAGE_SECONDS = 0.01
 STALL_SECONDS = 0.05
+CROWD_SECONDS = 0.1
 DEPTH_LISTINGS = ((EVERYTHING, "UPLOAD_DATE_DESC"), (EVERYTHING, "FILENAME_ASC"), (IMAGES, "UPLOAD_DATE_DESC"))
 
 
@@ -95,6 +96,7 @@ def render(raw: dict[str, Any]) -> str:
         "small": _small,
         "pages": _pages,
         "stalls": _stalls,
+        "crowds": _crowds,
     }
     if made := budgets(raw):
         parts.append(_table(("Budget", "Measured", ""), ((b.promise, b.measured, _verdict(b)) for b in made)))
@@ -266,6 +268,17 @@ def _stalls(results: list[Result]) -> str:
     ))  # fmt: skip
 
 
+def _crowds(results: list[Result]) -> str:
+    lines = [
+        (r["what"], *(_ms(r[key]) for key in ("median", "p99", "worst")), f"{r['growth'] / MIB:.0f} MiB")
+        for r in sorted(results, key=lambda r: -r["p99"])
+    ]
+    return "\n".join((
+        "What others wait for `{ __typename }` while a crowd means harm, and by how much the resident memory grows.\n",
+        _table(("", "median", "99 of 100", "worst", "growth"), lines),
+    ))  # fmt: skip
+
+
 def _listing_line(pages: list[Result], listing: str, databases: Sequence[str]) -> list[str]:
     cells = []
     for database in databases:
@@ -328,6 +341,8 @@ def budgets(raw: dict[str, Any]) -> list[Budget]:
             made += [_page_budget(raw["pages"], database), _depth_budget(raw["pages"], database)]
     if "stalls" in raw:
         made.append(_stall_budget(raw["stalls"]))
+    if "crowds" in raw:
+        made += _crowd_budgets(raw["crowds"])
     return made
 
 
@@ -335,6 +350,14 @@ def _stall_budget(results: list[Result]) -> Budget:
     longest = max(results, key=lambda r: r["median"])
     promise = f"No request keeps others waiting for more than {_ms(STALL_SECONDS)}"
     return Budget(promise, f"{_ms(longest['median'])}, {longest['what']}", longest["median"] <= STALL_SECONDS)
+
+
+def _crowd_budgets(results: list[Result]) -> Iterable[Budget]:
+    longest = max(results, key=lambda r: r["p99"])
+    promise = f"99 of 100 answers to others come within {_ms(CROWD_SECONDS)}, whatever crowd is there"
+    yield Budget(promise, f"{_ms(longest['p99'])}, {longest['what']}", longest["p99"] <= CROWD_SECONDS)
+    strays = max(len(r["strays"]) for r in results)
+    yield Budget("Nothing is written beside the store", f"{strays} files", strays == 0)
 
 
 def _large_budget(results: list[Result], what: str) -> Budget:

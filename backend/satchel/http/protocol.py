@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import Any, Self, cast
 
 from uvicorn.config import Config
+from uvicorn.protocols.http.flow_control import FlowControl
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 from uvicorn.server import ServerState
@@ -20,6 +21,7 @@ from satchel.config import KIB, Settings
 from satchel.errors import Code, SatchelError
 from satchel.http.guards import DRAIN_SECONDS, problem
 
+AT_ONCE = 32 * KIB  # bytes of requests; the smallest have some twenty, and a chunk of a body has six
 FRAMES_AT_ONCE = 8 * KIB  # bytes of a WebSocket, of which the smallest frame has six
 
 
@@ -138,7 +140,92 @@ class WatchedWrites(asyncio.Protocol):
         self._writes.progress()
 
 
-class LimitedProtocol(WatchedWrites, HttpToolsProtocol):
+class InTurns(WatchedWrites):
+    """What comes is taken in pieces, between which others have their turn, and none while there is enough to do.
+
+    One read can hold thousands of requests and tens of thousands of frames, and the parser does not stop within one.
+    """
+
+    transport: asyncio.Transport
+    at_once = AT_ONCE
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Somebody came."""
+        self._untaken: deque[bytes] = deque()
+        self._taking: asyncio.Handle | None = None
+        super().connection_made(transport)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """They left, and what they said last is not wanted."""
+        self._untaken.clear()
+        super().connection_lost(exc)
+
+    def data_received(self, data: bytes) -> None:
+        """Bytes came, of which the first are taken at once if nothing is before them."""
+        first = not self._untaken and self._may_take()
+        self._untaken.extend(data[start : start + self.at_once] for start in range(0, len(data), self.at_once))
+        if first:
+            self._take()
+        else:
+            self._go_on()
+
+    def taken(self, piece: bytes) -> None:
+        """A piece has its turn."""
+        super().data_received(piece)
+
+    def _may_take(self) -> bool:
+        """Whether what was taken is dealt with."""
+        raise NotImplementedError
+
+    def _hold(self, *, held: bool) -> None:
+        """Read no more for now, or go on with that as far as the application lets."""
+        raise NotImplementedError
+
+    def _go_on(self) -> None:
+        """Look again what comes next, since something is dealt with."""
+        if self.transport.is_closing():
+            return
+        may = self._may_take()
+        self._hold(held=bool(self._untaken) or not may)
+        if self._untaken and may and self._taking is None:
+            self._taking = self.loop.call_soon(self._take)
+
+    def _take(self) -> None:
+        self._taking = None
+        if self._untaken and self._may_take():
+            self.taken(self._untaken.popleft())
+        self._go_on()
+
+
+class Flow(FlowControl):
+    """uvicorn's, where reading waits for the protocol as well as for the application."""
+
+    def __init__(self, transport: asyncio.Transport) -> None:
+        super().__init__(transport)
+        self._held = False
+
+    def pause_reading(self) -> None:
+        """The application has enough."""
+        self._set(paused=True, held=self._held)
+
+    def resume_reading(self) -> None:
+        """The application wants more."""
+        self._set(paused=False, held=self._held)
+
+    def hold(self, *, held: bool) -> None:
+        """The protocol has enough, or wants more."""
+        self._set(paused=self.read_paused, held=held)
+
+    def _set(self, *, paused: bool, held: bool) -> None:
+        before, after = self.read_paused or self._held, paused or held
+        self.read_paused, self._held = paused, held
+        if after and not before:
+            self._transport.pause_reading()
+        elif before and not after:
+            self._transport.resume_reading()
+
+
+class LimitedProtocol(InTurns, HttpToolsProtocol):
     """uvicorn's protocol, within limits."""
 
     def __init__(
@@ -159,6 +246,7 @@ class LimitedProtocol(WatchedWrites, HttpToolsProtocol):
         self._head_alarm = Alarm(self.loop)
         self._body_alarm = Alarm(self.loop)
         self._body_size = 0
+        self._body_left = 0  # of a body whose length was declared
         self._waited_for_us = False
 
     # --- the connection ---
@@ -166,6 +254,7 @@ class LimitedProtocol(WatchedWrites, HttpToolsProtocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """A client came, and has so long for the head of its first request."""
         super().connection_made(transport)
+        self.flow: Flow = Flow(self.transport)
         self._head_alarm.set(self.limits.header_timeout, self._head_is_late)
 
     def connection_lost(self, exc: Exception | None) -> None:
@@ -178,17 +267,25 @@ class LimitedProtocol(WatchedWrites, HttpToolsProtocol):
         """From here on, the limits of WebSockets hold."""
         self._head_alarm.unset()
         self._writes.end()
+        self._untaken.clear()  # the peer was to wait for the answer
         super().handle_websocket_upgrade()
 
     def data_received(self, data: bytes) -> None:
-        """Bytes came: of a head, of a body, or of what was refused."""
+        """Bytes came. Where they are of one body, there is no need for turns."""
+        if not self._untaken and len(data) <= self._body_left:
+            self.taken(data)
+        else:
+            super().data_received(data)
+
+    def taken(self, data: bytes) -> None:
+        """Of a head, of a body, or of what was refused."""
         if self._dropped is not None:
             self._dropped += len(data)
             if self._dropped > self.limits.drain:
                 self.transport.close()
             return
         self._fed, self._ended = len(data), False
-        super().data_received(data)
+        super().taken(data)
         if self._dropped is not None or self.transport.is_closing():
             return
         if not self._in_head:
@@ -196,6 +293,12 @@ class LimitedProtocol(WatchedWrites, HttpToolsProtocol):
                 self._begin_body_window()
         elif not self._ended:
             self._count_head()
+
+    def _may_take(self) -> bool:
+        return not self.pipeline
+
+    def _hold(self, *, held: bool) -> None:
+        self.flow.hold(held=held)
 
     # --- the head ---
 
@@ -228,6 +331,7 @@ class LimitedProtocol(WatchedWrites, HttpToolsProtocol):
         self._head_alarm.unset()
         super().on_headers_complete()
         self._body_size, self._waited_for_us = 0, False
+        self._body_left = next((int(value) for name, value in self.headers if name == b"content-length"), 0)
 
     def _count_head(self) -> None:
         """The parser tells of a header only when that is whole, so all that comes is counted too, and timed."""
@@ -257,6 +361,7 @@ class LimitedProtocol(WatchedWrites, HttpToolsProtocol):
     def on_body(self, body: bytes) -> None:
         """A piece of the body came."""
         self._body_size += len(body)
+        self._body_left -= len(body)
         super().on_body(body)
         self._waited_for_us = self._waited_for_us or self.flow.read_paused
 
@@ -274,7 +379,11 @@ class LimitedProtocol(WatchedWrites, HttpToolsProtocol):
     def _look_at_body(self) -> None:
         """Whether enough came since the last look, where it was the client that was waited for."""
         ours = (
-            self._waited_for_us or self.flow.read_paused or self.cycle.waiting_for_100_continue or bool(self.pipeline)
+            self._waited_for_us
+            or self.flow.read_paused
+            or self.cycle.waiting_for_100_continue
+            or bool(self.pipeline)
+            or bool(self._untaken)
         )
         wanted = self.limits.body_rate * self.limits.body_timeout
         if not ours and self._body_size < wanted and not self.cycle.response_complete:
@@ -292,6 +401,7 @@ class LimitedProtocol(WatchedWrites, HttpToolsProtocol):
         """All is handed to the transport."""
         super().on_response_complete()
         self._writes.begin()
+        self._go_on()
 
     @property
     def _is_answering(self) -> bool:
@@ -332,38 +442,29 @@ class LimitedProtocol(WatchedWrites, HttpToolsProtocol):
         self._head_alarm.set(DRAIN_SECONDS, self.transport.close)
 
 
-class LimitedSocketProtocol(WatchedWrites, WebSocketsSansIOProtocol):
-    """uvicorn's protocol of WebSockets, which takes little at a time, and nothing from a peer that takes no answers.
+class LimitedSocketProtocol(InTurns, WebSocketsSansIOProtocol):
+    """uvicorn's protocol of WebSockets, which listens to nobody who takes no answers.
 
-    One read can hold tens of thousands of frames, and a ping is answered where it is parsed. Peers that read nothing
-    while the connection closes are given up.
+    A ping is answered where it is parsed. Peers that read nothing while the connection closes are given up.
     """
 
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """The handshake is about to come."""
-        self._untaken: deque[bytes] = deque()
-        self._taking = False
-        super().connection_made(transport)
-
-    def data_received(self, data: bytes) -> None:
-        """Bytes came, and are taken in pieces, between which others have their turn."""
-        self._untaken.extend(data[start : start + FRAMES_AT_ONCE] for start in range(0, len(data), FRAMES_AT_ONCE))
-        if self._taking:
-            self._read_or_pause()
-        else:
-            self._take()
+    at_once = FRAMES_AT_ONCE
 
     def resume_writing(self) -> None:
-        """The peer took much of what waited for it, and may be listened to."""
+        """The peer took much of what waited for it."""
         super().resume_writing()
-        if self._untaken and not self._taking:
-            self._take()
+        self._go_on()
 
     async def receive(self) -> Any:
-        """The next message; what came behind it may still have to be taken."""
+        """The next message."""
         message = await super().receive()
-        self._read_or_pause()
+        self._go_on()
         return message
+
+    async def send(self, message: Any) -> None:
+        """Send a message; one that closes also waits for what the peer says to that."""
+        await super().send(message)
+        self._go_on()
 
     async def run_asgi(self) -> None:
         """Serve the connection; what a peer did not take until it was given up is not waited for again."""
@@ -371,22 +472,11 @@ class LimitedSocketProtocol(WatchedWrites, WebSocketsSansIOProtocol):
         if not self.writable.is_set():
             self.transport.abort()
 
-    def _take(self) -> None:
-        self._taking = False
-        if self.transport.is_closing():
-            self._untaken.clear()
-            return
-        if self.writable.is_set():
-            super().data_received(self._untaken.popleft())
-            if self._untaken:
-                self._taking = True
-                self.loop.call_soon(self._take)
-        self._read_or_pause()
+    def _may_take(self) -> bool:
+        return self.writable.is_set() and not self.read_paused
 
-    def _read_or_pause(self) -> None:
-        if self.transport.is_closing():
-            return
-        if self._untaken or self.read_paused:  # the latter while the application has a message to take
+    def _hold(self, *, held: bool) -> None:
+        if held:
             self.transport.pause_reading()
         else:
             self.transport.resume_reading()

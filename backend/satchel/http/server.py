@@ -1,6 +1,7 @@
 """The server: uvicorn, and the one thing that it lacks for a file service, sending files without copying them."""
 
 import asyncio
+import gc
 import ipaddress
 import os
 import socket
@@ -44,6 +45,10 @@ class Server(uvicorn.Server):
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         """Listen, and say so."""
+        # What was made until now stays for good. Looking through it again for garbage would take a tenth of a second
+        # each time, in which nobody is served.
+        gc.collect()
+        gc.freeze()
         await super().startup(sockets)
         if self.started:
             host, port = self.servers[0].sockets[0].getsockname()[:2]
