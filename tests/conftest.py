@@ -28,6 +28,7 @@ from satchel.metadata import Metadata
 from seaweed import Seaweed
 from server import SATCHEL, Server, environment
 from stacks import STACKS, EmbeddedPlaces, ScaledPlaces
+from turns import Turns
 
 # No setting of the person who runs the tests reaches them, but what is meant for the tests themselves.
 _OURS = ("SATCHEL_TEST_", "SATCHEL_SCREENSHOTS")
@@ -68,6 +69,14 @@ def pytest_generate_tests(metafunc):
         mark = metafunc.definition.get_closest_marker("stacks")
         # For the whole session, so that what the tests of one stack share is made once.
         metafunc.parametrize("stack_kind", mark.args if mark else STACKS, indirect=True, scope="session")
+
+
+@pytest.fixture
+async def turns():
+    """Counts the turns of this test's event loop."""
+    turns = Turns()
+    yield turns
+    turns.stop()
 
 
 @pytest.fixture(scope="session")

@@ -134,6 +134,24 @@ async def test_subscribers_share_one_reader_of_the_table(metadata):
         assert counting.reads < 100
 
 
+async def test_in_each_turn_of_the_loop_one_event_is_told(metadata, log, turns):
+    """Whether many subscribers are told of one, or one of many: others have their turns between."""
+    head = await log.head()
+    told = []
+
+    async def follow():
+        async with aclosing(log.follow(head)) as following:
+            for _ in range(20):
+                await anext(following)
+                told.append(turns.count)
+
+    await publish(metadata, *(f"{number:02}" for number in range(20)))
+    await caught_up(log, metadata)
+    async with asyncio.timeout(SECONDS):
+        await asyncio.gather(*(follow() for _ in range(50)))
+    assert len(set(told)) == len(told) == 50 * 20
+
+
 async def test_what_was_before_the_start_is_read_from_the_table(metadata):
     """A log that was opened later still gives all that is kept, and goes on with what is new."""
     start = await metadata.event_head()

@@ -253,6 +253,13 @@ MUTATIONS = [
         "http/test_turns.py::test_one_read_of_small_chunks_takes_many_turns",
     ),
     Mutation(
+        "the turns of others between events",
+        "events/__init__.py",
+        "                async with self._turn:\n                    await asyncio.sleep(0)\n",
+        "",
+        "events/test_event_log.py::test_in_each_turn_of_the_loop_one_event_is_told",
+    ),
+    Mutation(
         "not parsing ahead what is not answered yet",
         "http/protocol.py",
         "return not self.pipeline",

@@ -28,28 +28,6 @@ HANDSHAKE = {
 }
 
 
-class Turns:
-    """Counts the turns of the event loop."""
-
-    def __init__(self):
-        self.count = -1
-        self._turn()
-
-    def _turn(self):
-        self.count += 1
-        self._handle = asyncio.get_running_loop().call_soon(self._turn)
-
-    def stop(self):
-        self._handle.cancel()
-
-
-@pytest.fixture
-async def turns():
-    turns = Turns()
-    yield turns
-    turns.stop()
-
-
 @asynccontextmanager
 async def ends(kind, app):
     """A client's end of a connection, with small buffers, and the protocol at the other one."""

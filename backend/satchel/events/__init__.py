@@ -50,6 +50,7 @@ class EventLog:
         self._ring: list[Event] = []
         self._ring_start = self._last = Position(0, 0)
         self._news = asyncio.Event()
+        self._turn = asyncio.Lock()
         self._tail: asyncio.Task[None] | None = None
 
     async def open(self) -> None:
@@ -98,6 +99,10 @@ class EventLog:
             if events is None:
                 events = await self._metadata.events_after(position, PAGE)
             for event in events:
+                # What tells of an event takes a while, and a thousand subscribers wake at once, or one has a thousand
+                # to catch up with: one event in each turn of the loop, so that others have theirs.
+                async with self._turn:
+                    await asyncio.sleep(0)
                 yield event
                 position = event.position
             if not events:
