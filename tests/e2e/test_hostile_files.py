@@ -82,6 +82,9 @@ async def unharmed(context, said, logging_server, other):
     assert other.pwned == set()
     assert PWNED not in logging_server.logged()
     assert "Traceback" not in logging_server.logged()
+    document = [str(number) for number, file in enumerate(Corpus(other.url).files) if file.filename == "script.pdf"]
+    assert len(document) == 1
+    assert set(said) <= set(document), "boxes but for that of a document's script in the browser's own viewer"
 
 
 def in_turn(every):
@@ -114,7 +117,7 @@ async def test_the_corpus_is_hostile(browser):
     assert [careless.files[number].filename for number in left] == []
 
 
-async def test_embedded_in_a_page_they_do_nothing(context, hostile, logging_server, said, unharmed):
+async def test_embedded_in_a_page_they_do_nothing(context, hostile, logging_server, unharmed):
     """As frame, picture, film, sound, script, module, style, worker, object and font, by both links of each."""
     links = [entry[link] for entry in hostile for link in ("preview_url", "download_url") if entry[link]]
     kinds = {entry["preview_url"]: entry["kind"] for entry in hostile}
@@ -124,11 +127,10 @@ async def test_embedded_in_a_page_they_do_nothing(context, hostile, logging_serv
         assert {kinds.get(address) for address in reached} <= SHOWN_BY_THE_BROWSER
         assert await page.evaluate("self.ran") is None
         await page.close()
-    assert said == []
     await context.new_page()
 
 
-async def test_opened_by_themselves_they_do_nothing(context, hostile, logging_server, said, unharmed):
+async def test_opened_by_themselves_they_do_nothing(context, hostile, logging_server, unharmed):
     """Each is shown in a place of its own, or saved, by whatever address."""
     page = await context.new_page()
     shown = 0
@@ -143,10 +145,9 @@ async def test_opened_by_themselves_they_do_nothing(context, hostile, logging_se
                 with pytest.raises(Error, match="Download is starting"):
                     await page.goto(f"{logging_server.url}{address}")
     assert shown > 40
-    assert len(said) <= 1, "a box that the script of a PDF has opened in the browser's own viewer"
 
 
-async def test_in_the_file_manager_they_do_nothing(context, hostile, logging_server, said, unharmed):
+async def test_in_the_file_manager_they_do_nothing(context, hostile, logging_server, unharmed):
     """All of them are stepped through in the preview, whatever they are called."""
     manager = await FileManager(await context.new_page(), logging_server).open()
     entries = await stored(logging_server)
@@ -157,7 +158,6 @@ async def test_in_the_file_manager_they_do_nothing(context, hostile, logging_ser
             await manager.step("Next").click()
     assert nth >= len(hostile)
     assert await manager.page.locator(".name img, h2 img, h2 script, .name svg").count() == 0
-    assert len(said) <= 1, "as above"
 
 
 REAL = {"picture.png": png(), "sound.wav": wav(), "film.webm": WEBM, "text.txt": b"Plain words.", "paper.pdf": pdf()}
