@@ -128,7 +128,7 @@ MUTATIONS = [
     ),
     Mutation(
         "the connection of a subscriber that does not read",
-        "http/protocol.py",
+        "http/connections/websockets.py",
         "        if not self.writable.is_set():\n            self.transport.abort()\n",
         "",
         "faults/test_subscribers.py::test_subscribers_that_never_read",
@@ -240,14 +240,14 @@ MUTATIONS = [
     ),
     Mutation(
         "the turns of others between frames",
-        "http/protocol.py",
+        "http/connections/websockets.py",
         "FRAMES_AT_ONCE = 8 * KIB",
         "FRAMES_AT_ONCE = 1024 * KIB",
         "http/test_turns.py::test_one_read_of_frames_takes_many_turns",
     ),
     Mutation(
         "the turns of others between chunks",
-        "http/protocol.py",
+        "http/connections/requests.py",
         "\nAT_ONCE = 32 * KIB",
         "\nAT_ONCE = 1024 * KIB",
         "http/test_turns.py::test_one_read_of_small_chunks_takes_many_turns",
@@ -261,14 +261,14 @@ MUTATIONS = [
     ),
     Mutation(
         "not parsing ahead what is not answered yet",
-        "http/protocol.py",
+        "http/connections/requests.py",
         "return not self.pipeline",
         "return True",
         "http/test_turns.py::test_of_many_requests_in_one_read_few_are_parsed_ahead",
     ),
     Mutation(
         "not listening to a peer that takes no answers",
-        "http/protocol.py",
+        "http/connections/websockets.py",
         "return self.writable.is_set() and not self.read_paused",
         "return not self.read_paused",
         "http/test_turns.py::test_a_peer_that_takes_no_answers_is_not_read",

@@ -14,7 +14,9 @@ from websockets.frames import Frame, Opcode
 from kept import eventually
 from raw import MULTIPART, chunk, connected
 from satchel.config import KIB, MIB, Settings
-from satchel.http.protocol import LimitedProtocol, LimitedSocketProtocol, Limits
+from satchel.http.connections.limits import Limits
+from satchel.http.connections.requests import LimitedProtocol
+from satchel.http.connections.websockets import LimitedSocketProtocol
 from stacks import one_is_enough
 
 pytestmark = one_is_enough

@@ -15,7 +15,9 @@ from uvicorn.protocols.http.httptools_impl import RequestResponseCycle
 import satchel
 from satchel.config import Settings
 from satchel.errors import CannotStart
-from satchel.http.protocol import LimitedProtocol, LimitedSocketProtocol, Limits
+from satchel.http.connections.limits import Limits
+from satchel.http.connections.requests import LimitedProtocol
+from satchel.http.connections.websockets import LimitedSocketProtocol
 from satchel.readiness import writable
 from satchel.threads import run_in
 

@@ -7,226 +7,25 @@ and the answer lost with it (https://www.rfc-editor.org/rfc/rfc9112#section-9.6)
 """
 
 import asyncio
-from collections import deque
-from dataclasses import dataclass
-from typing import Any, Self, cast
+from typing import Any
 
 from uvicorn.config import Config
-from uvicorn.protocols.http.flow_control import FlowControl
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
-from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 from uvicorn.server import ServerState
 
-from satchel.config import KIB, Settings
+from satchel.config import KIB
 from satchel.errors import Code, SatchelError
+from satchel.http.connections.limits import Alarm
+from satchel.http.connections.turns import Flow, InTurns
 from satchel.http.guards import DRAIN_SECONDS, problem
 
-AT_ONCE = 32 * KIB  # bytes of requests; the smallest have some twenty, and a chunk of a body has six
-FRAMES_AT_ONCE = 8 * KIB  # bytes of a WebSocket, of which the smallest frame has six
-
-
-@dataclass(frozen=True)
-class Limits:
-    """The bounds of one connection: sizes in bytes, times in seconds, the rate in bytes a second."""
-
-    url_size: int
-    header_size: int
-    headers: int
-    header_timeout: float
-    body_timeout: float
-    body_rate: int
-    send_timeout: float
-    drain: int
-
-    @classmethod
-    def of(cls, settings: Settings) -> Self:
-        """Those that the settings name."""
-        return cls(
-            url_size=int(settings.max_url_size),
-            header_size=int(settings.max_header_size),
-            headers=settings.max_headers,
-            header_timeout=settings.header_timeout.total_seconds(),
-            body_timeout=settings.body_timeout.total_seconds(),
-            body_rate=int(settings.min_body_rate),
-            send_timeout=settings.send_timeout.total_seconds(),
-            drain=int(settings.refusal_drain),
-        )
-
-
-class Alarm:
-    """One timer of a connection, which is at rest or set."""
-
-    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
-        self._loop = loop
-        self._timer: asyncio.TimerHandle | None = None
-
-    @property
-    def is_set(self) -> bool:
-        """Whether it will go off."""
-        return self._timer is not None and not self._timer.cancelled()
-
-    def set(self, seconds: float, action: Any, *arguments: Any) -> None:
-        """Let it go off after so many seconds, and not before; what it was set to is forgotten."""
-        self.unset()
-        self._timer = self._loop.call_later(seconds, self._go_off, action, arguments)
-
-    def unset(self) -> None:
-        """Put it to rest."""
-        if self._timer is not None:
-            self._timer.cancel()
-            self._timer = None
-
-    def _go_off(self, action: Any, arguments: tuple[Any, ...]) -> None:
-        self._timer = None
-        action(*arguments)
-
-
-class WriteWatch:
-    """Gives up a connection whose client has taken nothing of what waits for it, for as long as is allowed.
-
-    Also while the connection is closing: a transport waits for its last bytes without an end.
-    """
-
-    def __init__(self, transport: asyncio.Transport, loop: asyncio.AbstractEventLoop, seconds: float) -> None:
-        self._transport = transport
-        self._seconds = seconds
-        self._alarm = Alarm(loop)
-
-    def begin(self) -> None:
-        """Watch, until all is written."""
-        if not self._alarm.is_set and (waiting := self._transport.get_write_buffer_size()):
-            self._alarm.set(self._seconds, self._look, waiting)
-
-    def progress(self) -> None:
-        """The client took something."""
-        self.end()
-        self.begin()
-
-    def end(self) -> None:
-        """The connection is lost, or another's."""
-        self._alarm.unset()
-
-    def _look(self, waited: int) -> None:
-        if self._transport.get_write_buffer_size() == waited:
-            self._transport.abort()
-        else:
-            self.begin()
-
-
-class WatchedWrites(asyncio.Protocol):
-    """What is written is watched, beside what the protocol does by itself; to be put before it."""
-
-    limits: Limits
-    loop: asyncio.AbstractEventLoop
-
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Somebody came."""
-        super().connection_made(transport)
-        self._writes = WriteWatch(cast("asyncio.Transport", transport), self.loop, self.limits.send_timeout)
-
-    def connection_lost(self, exc: Exception | None) -> None:
-        """They left."""
-        self._writes.end()
-        super().connection_lost(exc)
-
-    def pause_writing(self) -> None:
-        """They take less than is sent."""
-        super().pause_writing()
-        self._writes.begin()
-
-    def resume_writing(self) -> None:
-        """They took much of it."""
-        super().resume_writing()
-        self._writes.progress()
-
-
-class InTurns(WatchedWrites):
-    """What comes is taken in pieces, between which others have their turn, and none while there is enough to do.
-
-    One read can hold thousands of requests and tens of thousands of frames, and the parser does not stop within one.
-    """
-
-    transport: asyncio.Transport
-    at_once = AT_ONCE
-
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Somebody came."""
-        self._untaken: deque[bytes] = deque()
-        self._taking: asyncio.Handle | None = None
-        super().connection_made(transport)
-
-    def connection_lost(self, exc: Exception | None) -> None:
-        """They left, and what they said last is not wanted."""
-        self._untaken.clear()
-        super().connection_lost(exc)
-
-    def data_received(self, data: bytes) -> None:
-        """Bytes came, of which the first are taken at once if nothing is before them."""
-        first = not self._untaken and self._may_take()
-        self._untaken.extend(data[start : start + self.at_once] for start in range(0, len(data), self.at_once))
-        if first:
-            self._take()
-        else:
-            self._go_on()
-
-    def taken(self, piece: bytes) -> None:
-        """A piece has its turn."""
-        super().data_received(piece)
-
-    def _may_take(self) -> bool:
-        """Whether what was taken is dealt with."""
-        raise NotImplementedError
-
-    def _hold(self, *, held: bool) -> None:
-        """Read no more for now, or go on with that as far as the application lets."""
-        raise NotImplementedError
-
-    def _go_on(self) -> None:
-        """Look again what comes next, since something is dealt with."""
-        if self.transport.is_closing():
-            return
-        may = self._may_take()
-        self._hold(held=bool(self._untaken) or not may)
-        if self._untaken and may and self._taking is None:
-            self._taking = self.loop.call_soon(self._take)
-
-    def _take(self) -> None:
-        self._taking = None
-        if self._untaken and self._may_take():
-            self.taken(self._untaken.popleft())
-        self._go_on()
-
-
-class Flow(FlowControl):
-    """uvicorn's, where reading waits for the protocol as well as for the application."""
-
-    def __init__(self, transport: asyncio.Transport) -> None:
-        super().__init__(transport)
-        self._held = False
-
-    def pause_reading(self) -> None:
-        """The application has enough."""
-        self._set(paused=True, held=self._held)
-
-    def resume_reading(self) -> None:
-        """The application wants more."""
-        self._set(paused=False, held=self._held)
-
-    def hold(self, *, held: bool) -> None:
-        """The protocol has enough, or wants more."""
-        self._set(paused=self.read_paused, held=held)
-
-    def _set(self, *, paused: bool, held: bool) -> None:
-        before, after = self.read_paused or self._held, paused or held
-        self.read_paused, self._held = paused, held
-        if after and not before:
-            self._transport.pause_reading()
-        elif before and not after:
-            self._transport.resume_reading()
+AT_ONCE = 32 * KIB  # bytes; the smallest request has some twenty, and a chunk of a body has six
 
 
 class LimitedProtocol(InTurns, HttpToolsProtocol):
     """uvicorn's protocol, within limits."""
+
+    at_once = AT_ONCE
 
     def __init__(
         self,
@@ -440,43 +239,3 @@ class LimitedProtocol(InTurns, HttpToolsProtocol):
         self.transport.write_eof()
         self._writes.begin()
         self._head_alarm.set(DRAIN_SECONDS, self.transport.close)
-
-
-class LimitedSocketProtocol(InTurns, WebSocketsSansIOProtocol):
-    """uvicorn's protocol of WebSockets, which listens to nobody who takes no answers.
-
-    A ping is answered where it is parsed. Peers that read nothing while the connection closes are given up.
-    """
-
-    at_once = FRAMES_AT_ONCE
-
-    def resume_writing(self) -> None:
-        """The peer took much of what waited for it."""
-        super().resume_writing()
-        self._go_on()
-
-    async def receive(self) -> Any:
-        """The next message."""
-        message = await super().receive()
-        self._go_on()
-        return message
-
-    async def send(self, message: Any) -> None:
-        """Send a message; one that closes also waits for what the peer says to that."""
-        await super().send(message)
-        self._go_on()
-
-    async def run_asgi(self) -> None:
-        """Serve the connection; what a peer did not take until it was given up is not waited for again."""
-        await super().run_asgi()
-        if not self.writable.is_set():
-            self.transport.abort()
-
-    def _may_take(self) -> bool:
-        return self.writable.is_set() and not self.read_paused
-
-    def _hold(self, *, held: bool) -> None:
-        if held:
-            self.transport.pause_reading()
-        else:
-            self.transport.resume_reading()
