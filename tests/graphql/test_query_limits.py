@@ -1,12 +1,17 @@
 """What an operation may ask for: each limit just kept and just broken, at every door, with fragments and without."""
 
 import asyncio
+from dataclasses import replace
 
 import pytest
 from graphql import build_client_schema, get_introspection_query, parse, print_ast, print_schema
 from websockets.exceptions import InvalidStatus
 
 from raw import MULTIPART, connected, head_of_part
+from satchel.config import Settings
+from satchel.errors import SatchelError
+from satchel.graphql.limits import Limits
+from satchel.graphql.operation import MAX_REMEMBERED, InvalidOperation, Operation, check, document
 from satchel.graphql.schema import core_schema
 from sockets import opened
 from stacks import one_is_enough
@@ -223,6 +228,33 @@ async def test_the_schema_and_the_playground_can_be_kept_back(client):
 
 
 @pytest.mark.settings(max_websockets=3)
+def test_all_who_send_the_same_share_one_document():
+    """A thousand subscriptions hold one document, and what is asked again is neither parsed nor validated again."""
+    limits = Limits.of(Settings())
+    check(core_schema, Operation("subscription { fileEvents { kind } }"), limits)
+    assert document("subscription { fileEvents { kind } }", limits) is document(
+        "".join(["subscription ", "{ fileEvents { kind } }"]), limits
+    )
+    long = "{ __typename }" + " " * MAX_REMEMBERED
+    assert document(long, limits) is not document(long, limits), "a stranger's many long ones do not fill the memory"
+
+
+def test_what_was_refused_once_is_refused_again():
+    """A document is remembered, but not that it was fine with other variables or under other limits."""
+    limits = Limits.of(Settings())
+    for _ in range(2):
+        with pytest.raises(InvalidOperation, match="invalid"):
+            check(core_schema, Operation("{ nothing }"), limits)
+    query = "query ($first: Int) { files(first: $first) { nodes { id } } }"
+    check(core_schema, Operation(query), limits)
+    with pytest.raises(SatchelError, match="COST"):
+        check(core_schema, Operation(query, variables={"first": 100_000}), limits)
+    asked = Operation("{ __schema { queryType { name } } }")
+    check(core_schema, asked, limits)
+    with pytest.raises(InvalidOperation):
+        check(core_schema, asked, replace(limits, introspection=False))
+
+
 async def test_an_address_opens_so_many_websockets_and_no_more(server):
     """The next one is told so, and a place that becomes free is given again."""
     async with opened(server), opened(server):

@@ -5,10 +5,12 @@ Follows https://graphql.github.io/graphql-over-http/draft/.
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Any
 
 import orjson
 from graphql import (
+    DocumentNode,
     GraphQLError,
     GraphQLSchema,
     NoSchemaIntrospectionCustomRule,
@@ -25,6 +27,11 @@ from satchel.graphql.limits import Limits, limit, parsed
 
 MAX_ERRORS = 20
 """Of one operation, after which nothing more is looked for: each takes time, and room in the answer."""
+
+REMEMBERED = 32
+"""Documents. Clients have a few, and send them again and again."""
+MAX_REMEMBERED = 2048
+"""Characters of one: the documents of a stranger who never sends the same take some MB in all."""
 
 
 @dataclass
@@ -85,13 +92,10 @@ def check(schema: GraphQLSchema, operation: Operation, limits: Limits) -> Operat
         SatchelError: QUERY_TOO_COMPLEX.
     """
     try:
-        document = parsed(operation.query, limits)
-        limit(schema, document, operation.variables, limits)
-        rules = specified_rules if limits.introspection else (*specified_rules, NoSchemaIntrospectionCustomRule)
-        silent = not limits.introspection
-        if errors := validate(schema, document, rules, max_errors=MAX_ERRORS, hide_suggestions=silent):
-            raise InvalidOperation(errors)
-        chosen = get_operation_ast(document, operation.name)
+        document = _document(operation.query, limits)
+        limit(schema, document.node, operation.variables, limits)
+        document.validate(schema, limits)
+        chosen = get_operation_ast(document.node, operation.name)
         if chosen is None:
             raise InvalidOperation([GraphQLError(_which(operation.name))])
         _coerce(schema, chosen, operation.variables)
@@ -100,6 +104,39 @@ def check(schema: GraphQLSchema, operation: Operation, limits: Limits) -> Operat
     except RecursionError:
         raise InvalidOperation([GraphQLError("The operation is nested too deeply.")]) from None
     return chosen.operation
+
+
+def document(query: str, limits: Limits) -> DocumentNode:
+    """What was checked under this text: the same for all who send it, as thousands of subscribers do."""
+    return _document(query, limits).node
+
+
+@dataclass(eq=False)
+class _Document:
+    """A document, and whether it is known to be valid."""
+
+    node: DocumentNode
+    valid: bool = False
+
+    def validate(self, schema: GraphQLSchema, limits: Limits) -> None:
+        """Only once. Raises InvalidOperation."""
+        if self.valid:
+            return
+        rules = specified_rules if limits.introspection else (*specified_rules, NoSchemaIntrospectionCustomRule)
+        silent = not limits.introspection
+        if errors := validate(schema, self.node, rules, max_errors=MAX_ERRORS, hide_suggestions=silent):
+            raise InvalidOperation(errors)
+        self.valid = True
+
+
+def _document(query: str, limits: Limits) -> _Document:
+    read = _remembered if len(query) <= MAX_REMEMBERED else _remembered.__wrapped__
+    return read(query, limits)
+
+
+@lru_cache(maxsize=REMEMBERED)
+def _remembered(query: str, limits: Limits) -> _Document:
+    return _Document(parsed(query, limits))
 
 
 def _which(name: str | None) -> str:

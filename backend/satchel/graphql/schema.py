@@ -1,18 +1,21 @@
 """The GraphQL schema. Each resolver makes three moves: parse, call the domain, convert."""
 
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Iterator
 from contextlib import aclosing
 from typing import Annotated, Any
 
 import strawberry
 import structlog
 from graphql import Executor, GraphQLError, GraphQLSchema
+from strawberry.extensions import SchemaExtension
 from strawberry.schema.config import StrawberryConfig
 from strawberry.schema.schema import StrawberryGraphQLCoreExecutionContext
 from strawberry.types import Info
 from strawberry.types.execution import ExecutionContext
 
 from satchel.errors import Code, SatchelError
+from satchel.graphql.limits import Limits
+from satchel.graphql.operation import document
 from satchel.graphql.scalars import SCALARS, UploadSlot
 from satchel.graphql.types import (
     Context,
@@ -147,6 +150,17 @@ class Subscription:
                 yield FileEvent.of(event, events.cursor(event.position))
 
 
+class Checked(SchemaExtension):
+    """What is run was checked at its door: it is neither parsed nor validated for a second time."""
+
+    def on_operation(self) -> Iterator[None]:
+        """Take the document, and leave nothing to validate."""
+        running = self.execution_context
+        running.graphql_document = document(running.query or "", Limits.of(running.context.files.settings))
+        running.validation_rules = ()
+        yield
+
+
 class ForgetfulExecutor(StrawberryGraphQLCoreExecutionContext):
     """Keeps nothing of the events that a subscription has told.
 
@@ -185,5 +199,6 @@ schema = Schema(
     subscription=Subscription,
     config=StrawberryConfig(scalar_map=SCALARS),
     execution_context_class=ForgetfulExecutor,
+    extensions=[Checked],
 )
 core_schema: GraphQLSchema = schema._schema  # noqa: SLF001 - Strawberry offers no other way to it
