@@ -33,6 +33,11 @@ def pytest_generate_tests(metafunc):
     metafunc.definition.add_marker(one_is_enough, append=False)
 
 
+def pytest_itemcollected(item):
+    """Chromium itself crashes, seldom: then the test has no result, runs once more, and the summary says so."""
+    item.add_marker(pytest.mark.flaky(reruns=1, only_rerun="Target page, context or browser has been closed"))
+
+
 @pytest.fixture(autouse=True)
 def on_one_stack(stack_kind):
     """Also for tests that ask for their server only while they run, which pytest cannot know when it collects."""
@@ -63,17 +68,28 @@ def pytest_runtest_makereport(item):
 
 
 @pytest.fixture(scope="session")
-async def browser():
-    """One Chromium for the whole run."""
-    chromium = find_chromium()
+async def chromium():
+    """Starts Chromium, and gives it; again only if it has died, so that one test's crash is not that of all others."""
+    found, running = find_chromium(), []
+
+    async def started():
+        if not running or not running[-1].is_connected():
+            environment = {**os.environ, **found.environment}
+            running.append(
+                await playwright.chromium.launch(executable_path=found.executable, args=ARGUMENTS, env=environment)
+            )
+        return running[-1]
+
     async with async_playwright() as playwright:
-        browser = await playwright.chromium.launch(
-            executable_path=chromium.executable,
-            args=ARGUMENTS,
-            env={**os.environ, **chromium.environment},
-        )
-        yield browser
-        await browser.close()
+        yield started
+        for browser in running:
+            await browser.close()
+
+
+@pytest.fixture
+async def browser(chromium):
+    """One Chromium for the whole run."""
+    return await chromium()
 
 
 @pytest.fixture
