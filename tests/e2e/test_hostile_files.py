@@ -101,6 +101,11 @@ async def open_host(context, server):
     return page
 
 
+async def can_show(page, entry):
+    """Whether the browser shows a file of this kind at all; one without a viewer of documents saves them."""
+    return entry["kind"] != "PDF" or await page.evaluate("navigator.pdfViewerEnabled")
+
+
 async def test_the_corpus_is_hostile(browser):
     """On a careless server each file does what it is made for; so the other tests can fail."""
     async with Careless() as careless, await browser.new_context(accept_downloads=False) as context:
@@ -136,7 +141,7 @@ async def test_opened_by_themselves_they_do_nothing(context, hostile, logging_se
     shown = 0
     for entry in hostile:
         for address in (f"/files/{entry['id']}", entry["download_url"]):
-            if address == entry["preview_url"]:
+            if address == entry["preview_url"] and await can_show(page, entry):
                 await page.goto(f"{logging_server.url}{address}")
                 if entry["kind"] not in SHOWN_BY_THE_BROWSER:
                     assert await page.evaluate(REACHES) == NOTHING
@@ -144,7 +149,7 @@ async def test_opened_by_themselves_they_do_nothing(context, hostile, logging_se
             else:
                 with pytest.raises(Error, match="Download is starting"):
                     await page.goto(f"{logging_server.url}{address}")
-    assert shown > 40
+    assert shown > 20
 
 
 async def test_in_the_file_manager_they_do_nothing(context, hostile, logging_server, unharmed):
@@ -183,8 +188,9 @@ async def test_what_is_harmless_is_still_shown(context, logging_server, unharmed
     entries = await store_all(logging_server, {**REAL, **pictures})
     page = await context.new_page()
     for name, entry in entries.items():
-        address = f"{logging_server.url}{entry['preview_url']}"
-        await page.goto(address)
+        if not await can_show(page, entry):
+            continue
+        await page.goto(f"{logging_server.url}{entry['preview_url']}")
         kind = {"IMAGE": "img", "VIDEO": "video", "AUDIO": "audio"}.get(entry["kind"])
         if kind:
             assert await host.evaluate(f"([address]) => ({LOADED})(address, '{kind}')", [entry["preview_url"]]), name
@@ -194,5 +200,5 @@ async def test_what_is_harmless_is_still_shown(context, logging_server, unharmed
             await expect(page.locator("video")).not_to_have_js_property("readyState", 0)
         elif entry["kind"] == "TEXT":
             await expect(page.locator("body")).to_have_text("Plain words.")
-        elif await page.evaluate("navigator.pdfViewerEnabled"):
+        else:
             await eventually(lambda: len(page.frames) > 1, "the viewer has taken the document")

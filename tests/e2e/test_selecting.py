@@ -204,6 +204,10 @@ async def test_a_menu_belongs_to_each_row(stocked, server, entries):
     await expect(menu).to_be_hidden()
     await stocked.row(NAMES[0]).click(button="right")
     await expect(page.get_by_role("menu", name=f"More actions: {NAMES[0]}")).to_be_visible()
+    await page.keyboard.press("Escape")
+    menu = await stocked.open_menu(NAMES[2])
+    await stocked.row(NAMES[2]).get_by_role("button", name="More actions").click()
+    await expect(menu).to_be_hidden()
 
 
 async def test_selected_files_are_deleted_together(stocked, server):

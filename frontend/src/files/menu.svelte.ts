@@ -21,6 +21,12 @@ export class FileMenu {
     this.opened = { files, invoker, at };
   }
 
+  /** What the button of a menu does. */
+  toggle(files: readonly StoredFile[], invoker: HTMLElement): void {
+    if (this.opened?.invoker === invoker) this.close();
+    else this.open(files, invoker);
+  }
+
   /** Away, with the focus where it came from; for an entry that moves the focus itself, without. */
   close(returnFocus = true): void {
     const { invoker } = this.opened ?? {};
