@@ -123,8 +123,6 @@ class _Surroundings:
     """Whether no more than FEW files hold the term, to go by how many blocks may."""
     is_common: bool = False
     """Whether more do, to go by the newest names."""
-    rarest: Sequence[str] = ()
-    """The grams of the term that the fewest of the newest names have, the rarest first."""
     held: Sequence[Row[Any]] = ()
     """The first FEW_BLOCKS blocks that may hold the term; none where it is rare."""
 
@@ -185,26 +183,24 @@ class _Query:
         beyond = self._entries([self._key]).offset(STRETCH).limit(1).scalar_subquery()
         counted = [f for f in self._filters if not f.term]
         query = select(beyond, *(f.number(c.dialect.name) for f in counted))
-        parts = of_term(self._searches[0].term, blocks.MAX_GRAMS, apart=1) if self._searches else []
         if self._searches:
-            query = self._add_search(query, self._searches[0].term, parts)
+            query = self._add_search(query, self._searches[0].term)
         rows = (await c.execute(query)).all()
         edge, *others = rows[0]
         few = [(number, i) for i, number in enumerate(others[: len(counted)]) if number <= FEW]
         narrow = counted[min(few)[1]] if few else None
         if not self._searches:
             return _Surroundings(edge, narrow)
-        is_rare, in_all, with_term, *with_part = others[len(counted) : len(counted) + 3 + len(parts)]
+        is_rare, in_all, with_term = others[len(counted) : len(counted) + 3]
         return _Surroundings(
             edge,
             narrow,
             is_rare=bool(is_rare),
             is_common=with_term * in_all * blocks.BLOCK > FEW * NEWEST,
-            rarest=[part for _, part in sorted(zip(with_part, parts, strict=True))[:MAX_GRAMS]],
             held=[row for row in rows if row.number is not None],
         )
 
-    def _add_search(self, query: Select[Any], term: str, parts: Iterable[str]) -> Select[Any]:
+    def _add_search(self, query: Select[Any], term: str) -> Select[Any]:
         """What is known of a term, too, and the first blocks that may hold it, unless few blocks do."""
         share = blocks.share(term).cte("share")
         # So many blocks would hold FEW files that are spread evenly, or some more.
@@ -212,12 +208,9 @@ class _Query:
         # Not as a condition, which SQLite asks last for each block.
         number = select(case((is_rare, 0), else_=FEW_BLOCKS)).scalar_subquery()
         held = self._holding(term, None, number).subquery()
-        names = select(files.c.search_key).order_by(files.c.upload_date.desc(), files.c.id.desc()).limit(NEWEST)
-        name = names.subquery().c.search_key
-        with_part = (func.count().filter(position(name, part) > 0) for part in (term, *parts))
-        counts = select(*(count.label(f"part_{i}") for i, count in enumerate(with_part))).subquery()
-        query = query.add_columns(is_rare, share.c.in_all, *counts.c, *held.c)
-        source = share.join(counts, true()).outerjoin(held, true())
+        with_term = _among_newest([term]).subquery()
+        query = query.add_columns(is_rare, share.c.in_all, *with_term.c, *held.c)
+        source = share.join(with_term, true()).outerjoin(held, true())
         return query.select_from(source).order_by(*self._directed(held.c.key, held.c.id))
 
     async def _walk_blocks(
@@ -235,7 +228,7 @@ class _Query:
             found = await self._in_blocks(c, held, self._limit)
             in_vain = len(held) == FEW_BLOCKS and len(found) < min(self._limit, FEW_BLOCKS)
         if around.is_rare or (in_vain and not around.is_common):
-            gathered = await self._gather(c, search, around.rarest)
+            gathered = await self._gather(c, search, await self._rarest(c, search.term))
             if gathered is not None:
                 return gathered
         if around.is_rare:
@@ -248,6 +241,12 @@ class _Query:
             held = (await c.execute(self._holding(search.term, held[-1], number))).all()
             found += await self._in_blocks(c, held, self._limit - len(found))
         return found
+
+    async def _rarest(self, c: AsyncConnection, term: str) -> list[str]:
+        """The grams of a term that the fewest of the newest names have, the rarest first."""
+        parts = of_term(term, blocks.MAX_GRAMS, apart=1)
+        counts = (await c.execute(_among_newest(parts))).one()
+        return [part for _, part in sorted(zip(counts, parts, strict=True))[:MAX_GRAMS]]
 
     def _holding(self, term: str, behind: Row[Any] | None, number: int | ScalarSelect[int]) -> Select[Any]:
         """The next blocks that may hold the term, in the order; without one to come behind, from the cursor on."""
@@ -331,6 +330,14 @@ class _Query:
 
     def _directed(self, *columns: ColumnElement[Any]) -> list[ColumnElement[Any]]:
         return [column.desc() if self._descending else column for column in columns]
+
+
+def _among_newest(parts: Iterable[str]) -> Select[Any]:
+    """How many of the newest names have each of some parts."""
+    names = select(files.c.search_key).order_by(files.c.upload_date.desc(), files.c.id.desc()).limit(NEWEST).subquery()
+    has = (position(names.c.search_key, part) > 0 for part in parts)
+    counts: list[ColumnElement[Any]] = [func.count().filter(one).label(f"part_{i}") for i, one in enumerate(has)]
+    return select(*counts)
 
 
 def _place(text: str, order: FileOrder) -> Tuple:
