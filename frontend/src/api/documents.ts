@@ -28,17 +28,15 @@ const FileFields = graphql(`
   }
 `);
 
-/** One page of the listing; its head also carries what belongs to the listing as a whole. */
+/** One page of the listing. How long the listing is takes longer to find out than what it begins with: see `Totals`. */
 export const FilePage = graphql(
   `
     query FilePage($first: Int!, $after: String, $filter: FileFilter, $orderBy: FileOrder!, $head: Boolean!) {
       files(first: $first, after: $after, filter: $filter, orderBy: $orderBy) {
         nodes { ...FileFields }
         pageInfo { hasNextPage endCursor }
-        totalCount @include(if: $head)
         eventCursor @include(if: $head)
       }
-      storage @include(if: $head) { files logicalBytes storedBytes }
     }
   `,
   [FileFields],

@@ -14,7 +14,7 @@ describe("the cursor", () => {
       fileWith({ id, uploadDate: `2026-11-22T10:0${9 - nth}:00Z` }),
     );
     list = new FileList({
-      page: async () => ({ data: { files: { nodes, pageInfo: { hasNextPage: false, endCursor: null } }, storage } }),
+      page: async () => ({ data: { files: { nodes, pageInfo: { hasNextPage: false, endCursor: null } } } }),
       totals: async () => ({ data: { files: { totalCount: 5 }, storage } }),
       listed: () => {},
     });

@@ -23,7 +23,7 @@ describe("a deletion", () => {
     const storage = { files: 3, logicalBytes: 0, storedBytes: 0 };
     list = new FileList({
       page: async () => ({
-        data: { files: { nodes: files, pageInfo: { hasNextPage: false, endCursor: null }, totalCount: 3 }, storage },
+        data: { files: { nodes: files, pageInfo: { hasNextPage: false, endCursor: null } } },
       }),
       totals: async () => ({ data: { files: { totalCount: 3 }, storage } }),
       listed: () => {},

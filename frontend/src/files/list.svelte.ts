@@ -7,7 +7,7 @@ export interface PageWanted {
   after: string | null;
   filter: { search?: string; kind?: FileKind };
   orderBy: FileOrder;
-  /** True for the first page, which also tells what belongs to the listing as a whole. */
+  /** True for the first page, which also tells from where on the events are to be followed. */
   head: boolean;
 }
 
@@ -15,10 +15,8 @@ export interface Page {
   files: {
     nodes: StoredFile[];
     pageInfo: { hasNextPage: boolean; endCursor: string | null };
-    totalCount?: number;
     eventCursor?: string;
   };
-  storage?: StorageUsage;
 }
 
 /** How many files there are in all, of the filter, and of its search by kind. */
@@ -154,6 +152,7 @@ export class FileList {
     clearTimeout(this.#timers.retry);
     if (this.status === "ready") this.status = "busy";
     this.pageFailure = undefined;
+    const { filter } = this.#asked;
     this.#asked = { filter: this.#filter, orderBy: this.order };
     this.#gone.clear();
     const answer = await this.#read(FIRST_PAGE, null);
@@ -164,10 +163,10 @@ export class FileList {
       if (isPassing(answer.failure)) this.#later("retry", RETRY, () => void this.reload());
       return;
     }
-    const { files, storage } = answer.data;
+    const { files } = answer.data;
     this.failure = undefined;
-    this.storage = storage;
-    this.#counted = files.totalCount ?? 0;
+    // Not known yet; the old number would be that of other files.
+    if (!sameFilter(filter, this.#asked.filter)) this.#counted = 0;
     this.#take(answer.data, []);
     this.status = "ready";
     if (files.eventCursor) this.#source.listed(files.eventCursor);
@@ -354,6 +353,10 @@ export class FileList {
     clearTimeout(this.#timers[what]);
     this.#timers[what] = setTimeout(run, wait);
   }
+}
+
+function sameFilter(one: PageWanted["filter"], other: PageWanted["filter"]): boolean {
+  return one.search === other.search && one.kind === other.kind;
 }
 
 /** Rows while a batch of changes is applied to them. */

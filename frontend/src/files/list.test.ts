@@ -54,9 +54,8 @@ class Service {
       files: {
         nodes,
         pageInfo: { hasNextPage: rest.length > first, endCursor: JSON.stringify(nodes.at(-1) ?? null) },
-        ...(head ? { totalCount: all.length, eventCursor: "cursor" } : {}),
+        ...(head ? { eventCursor: "cursor" } : {}),
       },
-      ...(head ? { storage: this.storage } : {}),
     };
   }
 }

@@ -26,7 +26,7 @@ describe("a selection", () => {
       page: async ({ filter }) => {
         const nodes = files.filter(({ kind }) => !filter.kind || kind === filter.kind);
         return {
-          data: { files: { nodes, pageInfo: { hasNextPage: false, endCursor: null }, eventCursor: "1" }, storage },
+          data: { files: { nodes, pageInfo: { hasNextPage: false, endCursor: null }, eventCursor: "1" } },
         };
       },
       totals: async () => ({ data: { files: { totalCount: 6 }, storage } }),
