@@ -170,6 +170,20 @@ async def test_arrivals_above_the_view_are_announced_and_move_nothing(library):
     await expect(library.grid).to_have_attribute("aria-rowcount", str(len(FILES) + 1))
 
 
+async def test_the_focus_goes_to_the_row_that_takes_the_place_of_one_that_is_gone(library):
+    """Not with its element, which is drawn with a row at the end of the view."""
+    entry = await store(library.server, "soon gone.txt", b"soon gone")
+    await expect(library.row_at(0)).to_contain_text("soon gone")
+    await library.row_at(1).get_by_role("checkbox").focus()
+    await library.page.keyboard.press("ArrowUp")
+    await expect(library.row_at(0)).to_be_focused()
+    await remove(library.server, entry["id"])
+    await expect(library.row_at(0)).not_to_contain_text("soon gone")
+    await expect(library.row_at(0)).to_be_focused()
+    await library.page.keyboard.press("ArrowDown")
+    await expect(library.row_at(1)).to_be_focused()
+
+
 async def test_the_keys_walk_through_the_whole_list(library):
     """Arrows, Page keys, Home and End move the focus, over rows that were not loaded yet too."""
     press = library.page.keyboard.press
