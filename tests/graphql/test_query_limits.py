@@ -227,7 +227,6 @@ async def test_the_schema_and_the_playground_can_be_kept_back(client):
     assert (await asked(client, "{ __typename storage { files } }")).json()["data"]["storage"] == {"files": 0}
 
 
-@pytest.mark.settings(max_websockets=3)
 def test_all_who_send_the_same_share_one_document():
     """A thousand subscriptions hold one document, and what is asked again is neither parsed nor validated again."""
     limits = Limits.of(Settings())
@@ -255,6 +254,7 @@ def test_what_was_refused_once_is_refused_again():
         check(core_schema, asked, replace(limits, introspection=False))
 
 
+@pytest.mark.settings(max_websockets=3)
 async def test_an_address_opens_so_many_websockets_and_no_more(server):
     """The next one is told so, and a place that becomes free is given again."""
     async with opened(server), opened(server):
