@@ -119,7 +119,9 @@ class Postgres:
         """Run one statement as superuser, and give its rows."""
         connection = await asyncpg.connect(f"{self.url}/{database}", timeout=SECONDS)
         try:
-            return await asyncio.wait_for(connection.fetch(statement, *values), SECONDS)
+            # Not `wait_for`, which in Python 3.11 forgets that it is cancelled if the rows come at that moment.
+            async with asyncio.timeout(SECONDS):
+                return await connection.fetch(statement, *values)
         finally:
             await connection.close(timeout=SECONDS)
 
