@@ -11,19 +11,14 @@ const USUAL: Record<Language, string> = { en: "en-GB", fr: "fr-FR" };
 export class LanguageChoice {
   #asked: readonly string[];
   #chosen = $state<Language>();
+  readonly current: Language = $derived(this.#chosen ?? this.#own);
+  /** Derived, because it is asked for with every word that is drawn. */
+  readonly locale: string = $derived.by(() => localeOf(this.current, this.#asked));
 
   constructor(asked: readonly string[] = typeof navigator === "undefined" ? [] : navigator.languages) {
     this.#asked = asked;
     this.#chosen = languages.find((each) => each === stored());
     this.#tell();
-  }
-
-  get current(): Language {
-    return this.#chosen ?? this.#own;
-  }
-
-  get locale(): string {
-    return localeOf(this.current, this.#asked);
   }
 
   choose(language: Language): void {
