@@ -58,6 +58,7 @@ export interface UploadTotals {
   bytes: number;
   /** Bytes per second over the last seconds; 0 until known. */
   speed: number;
+  /** Undefined where it is not known, or more than a day. */
   secondsLeft: number | undefined;
 }
 
@@ -76,6 +77,8 @@ const TICK = 250;
 const NEWEST = 0.15;
 /** Measures until a speed is worth telling: the first ones only fill the buffers on the way. */
 const KNOWN = 4;
+/** The most time left that is told (s). Small files are slow by the byte, which says nothing of a large one behind them. */
+const FORESEEN = 86_400;
 /** Waits before what was refused is sent again (ms); after as many it has failed. */
 const RETRIES = [1_000, 3_000, 9_000];
 /** Waits between looks for a service that could not be reached (ms); the last one goes on. */
@@ -371,7 +374,8 @@ export class UploadQueue {
     }
     if (totals.active > 0 && !this.paused && this.#measures >= KNOWN && this.#speed > 1) {
       totals.speed = this.#speed;
-      totals.secondsLeft = (totals.bytes - totals.sent) / this.#speed;
+      const left = (totals.bytes - totals.sent) / this.#speed;
+      if (left < FORESEEN) totals.secondsLeft = left;
     }
     this.totals = totals;
   }

@@ -207,6 +207,19 @@ describe("the upload queue", () => {
     expect(queue.totals.secondsLeft).toBeCloseTo(2.5);
   });
 
+  it("tells no time left where that would be days", async () => {
+    const large = new File([], "film");
+    Object.defineProperty(large, "size", { value: 2 ** 40 });
+    queue.add([{ path: "film", file: large }]);
+    await settle();
+    for (let sent = 50; sent <= 500; sent += 50) {
+      attempt("film").progress(sent);
+      await vi.advanceTimersByTimeAsync(250);
+    }
+    expect(queue.totals.speed).toBeCloseTo(200);
+    expect(queue.totals.secondsLeft).toBeUndefined();
+  });
+
   it("clears what is finished and keeps what is not", async () => {
     await add("a", "b", "c");
     await attempt("a").answer(done);
