@@ -32,7 +32,6 @@ LEAST = {
 """By section: what is compared with, and the least ratio of speeds."""
 DATABASE_WRITES = MIB  # per upload; bytes that are written twice would be more than that
 DEPTH_RATIO = 1.25  # "the same time", as far as a clock on a busy machine can tell
-DEPTH_NOISE = 0.0005  # seconds by which pages of less than a millisecond differ for no reason
 PAGE_SECONDS = 0.01
 STALL_SECONDS = 0.05
 CROWD_SECONDS = 0.1
@@ -431,11 +430,10 @@ def _depth_budget(results: list[Result], database: str) -> Budget:
     times = [_depth_times(results, database, listing, _first_decile).values() for listing in DEPTH_LISTINGS]
     least, most = max(((min(depths), max(depths)) for depths in times), key=lambda ends: ends[1] / ends[0])
     promise = (
-        f"{database}: a page of 50 out of {results[0]['files']:,} files takes the same time at any depth "
-        f"(within 25 %, or {_ms(DEPTH_NOISE)})"
+        f"{database}: a page of 50 out of {results[0]['files']:,} files takes the same time at any depth (within 25 %)"
     )
-    kept = most / least <= DEPTH_RATIO or most - least <= DEPTH_NOISE
-    return Budget(promise, f"{_ms(most)} at the slowest depth, {_ms(least)} at the fastest", kept)
+    measured = f"{_ms(most)} at the slowest depth, {_ms(least)} at the fastest"
+    return Budget(promise, measured, most / least <= DEPTH_RATIO)
 
 
 def _verdict(budget: Budget) -> str:
