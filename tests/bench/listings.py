@@ -27,6 +27,9 @@ from satchel.metadata.names import fold, natural_key
 PAGE = 50
 DEPTHS = {"first page": 0.0, "a quarter in": 0.25, "middle": 0.5, "last page": 1.0}
 EVERYTHING, IMAGES = "everything", "kind: images"
+# Whose depths are compared with each other, from more readings than the others get.
+DEPTH_LISTINGS = ((EVERYTHING, "UPLOAD_DATE_DESC"), (EVERYTHING, "FILENAME_ASC"), (IMAGES, "UPLOAD_DATE_DESC"))
+MORE_READINGS = 10
 DATABASES = SQLITE, POSTGRESQL = "SQLite", "PostgreSQL"
 
 
@@ -303,9 +306,11 @@ async def _time_pages(
     whole: list[list[float]] = [[] for _ in cases]
     # The same page does not come twice in a row, nor do its depths: what one has read would be at hand for the next.
     sequence = random.Random(1)
+    compared = [i for i, case in enumerate(cases) if (case.listing.name, case.order.value) in DEPTH_LISTINGS]
+    turns = [*range(len(cases)), *compared * (MORE_READINGS - 1)]
     async with meter:
         for _ in range(repeats):
-            for index in sequence.sample(range(len(cases)), len(cases)):
+            for index in sequence.sample(turns, len(turns)):
                 case = cases[index]
                 await meter.reset()
                 spent.clear()

@@ -11,7 +11,7 @@ from statistics import median
 from typing import Any
 
 import satchel
-from bench.listings import DATABASES, DEPTHS, EVERYTHING, IMAGES
+from bench.listings import DATABASES, DEPTH_LISTINGS, DEPTHS
 from bench.scaled import DIRECT
 from bench.servers import nginx_version
 from bench.transfers import DOORS, GRAPHQL, NGINX, NGINX_DURABLE, QUIET, REST, Result
@@ -35,7 +35,6 @@ DEPTH_RATIO = 1.25  # "the same time", as far as a clock on a busy machine can t
 PAGE_SECONDS = 0.01
 STALL_SECONDS = 0.05
 CROWD_SECONDS = 0.1
-DEPTH_LISTINGS = ((EVERYTHING, "UPLOAD_DATE_DESC"), (EVERYTHING, "FILENAME_ASC"), (IMAGES, "UPLOAD_DATE_DESC"))
 
 
 @dataclass(frozen=True)

@@ -94,9 +94,9 @@ STATUS = re.compile(rb"^HTTP/1\.1 (\d{3}) ", re.MULTILINE)
 
 @fuzz
 @given(edited(REQUESTS))
-async def test_bytes_at_the_socket(fuzzed, data):
+async def test_bytes_at_the_socket(fuzzed_heads, data):
     """Whatever comes is answered, though not by a failure of the server, and then the connection ends in order."""
-    async with connected(fuzzed) as raw:
+    async with connected(fuzzed_heads) as raw:
         await raw.send(data)
         async with asyncio.timeout(SECONDS):
             answer = await raw.reader.read()

@@ -32,7 +32,7 @@ def small(monkeypatch):
     for module, name, value in (
         (blocks, "BLOCK", 3),
         (blocks, "LOOK", 1),
-        (listing, "STRETCH", 0),
+        (listing, "STRETCH", 1),
         (listing, "FEW", 2),
         (listing, "FEW_BLOCKS", 2),
         (listing, "MORE_BLOCKS", 3),

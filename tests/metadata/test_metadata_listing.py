@@ -27,8 +27,8 @@ every_order = pytest.mark.parametrize("order", FileOrder, ids=lambda order: orde
 # walking on, because all filters let too many through. In few blocks a search is not gathered at all.
 WAYS = {
     "stretch": {},
-    "gather": {"STRETCH": 0, "FEW_BLOCKS": 1},
-    "walk": {"STRETCH": 0, "FEW": 0, "LONG_STRETCH": 3},
+    "gather": {"STRETCH": 1, "FEW_BLOCKS": 1},
+    "walk": {"STRETCH": 1, "FEW": 0, "LONG_STRETCH": 3},
 }
 every_way = pytest.mark.parametrize("way", WAYS, indirect=True)
 

@@ -6,8 +6,8 @@ sorted. That is fast where few do. And for a search, to walk only those blocks o
 term: that is fast where many match, but not around here. Which way to go is found out by trying: walk a stretch first,
 which mostly fills the page. If it does not, look around, in one statement: what each filter but the search lets
 through, up to FEW files; in how many blocks the search's term may be, and which are the next of them. Gather
-what a filter lets through if that is few. If none does, gather a search's files where few blocks hold them, or where
-the next ones turn out to hold hardly any; else walk those blocks. Without a search, walk on.
+what a filter lets through if that is few. If none does, gather a search's files where few blocks hold them, or hardly
+any of the newest names; else walk those blocks. Without a search, walk on.
 """
 
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
@@ -115,16 +115,14 @@ def cursor(order: FileOrder, place: Any, file_id: UUID) -> str:
 class _Surroundings:
     """What is known of an order and its filters beyond the first stretch."""
 
-    edge: Any
-    """The key at which the stretch ends; None where the index does."""
+    edge: Tuple
+    """The place at which the stretch ends."""
     narrow: "_Filter | None"
     """The filter that lets the fewest files through, without the search; None where all let through more than FEW."""
     is_rare: bool = False
-    """Whether no more than FEW files hold the term, to go by how many blocks may."""
-    is_common: bool = False
-    """Whether more do, to go by the newest names."""
+    """Whether no more than FEW files hold the term, to go by how many blocks may, or by the newest names."""
     held: Sequence[Row[Any]] = ()
-    """The first FEW_BLOCKS blocks that may hold the term; none where it is rare."""
+    """The next FEW_BLOCKS blocks that may hold the term; none where few blocks do."""
 
 
 class _Query:
@@ -137,11 +135,7 @@ class _Query:
         self._filters = _filters(where)
         if where.sha256 is not None and self._key is files.c.size:
             self._filters.append(_equal(files.c.size, _of_blob(where.sha256, blobs.c.size)))
-        self._low, self._high = _places(where, self._key)
-        if self._descending:
-            self._high = self._high if self._after is None else self._after
-        else:
-            self._low = self._low if self._after is None else self._after
+        self._ends = _places(where, self._key)
         self._searches = [f for f in self._filters if f.term]
         group = next(
             (c for c in _GROUPS if self._key in _GROUPS[c] and any(f.column is c for f in self._filters)), None
@@ -157,12 +151,17 @@ class _Query:
         if len(rows) == self._limit:
             return rows
         around = await self._look_around(c)
-        if around.edge is None:
+        if around is None:
             return rows
+        self._after, self._limit = around.edge, self._limit - len(rows)
+        return [*rows, *await self._rest(c, around)]
+
+    async def _rest(self, c: AsyncConnection, around: "_Surroundings") -> Sequence[Row[Any]]:
+        """The matching files behind the first stretch."""
         if around.narrow and (found := await self._gather(c, around.narrow)) is not None:
             return found
         if self._searches:
-            return await self._walk_blocks(c, self._searches[0], len(rows), around)
+            return await self._walk_blocks(c, self._searches[0], around)
         return await self._walk_on(c)
 
     async def _walk(self, c: AsyncConnection, stretch: int) -> Sequence[Row[Any]]:
@@ -178,67 +177,54 @@ class _Query:
         rows = await self._walk(c, LONG_STRETCH)
         return rows if len(rows) == self._limit else await self._search(c)
 
-    async def _look_around(self, c: AsyncConnection) -> "_Surroundings":
-        """What is known of the order and the filters beyond the stretch."""
-        beyond = self._entries([self._key]).offset(STRETCH).limit(1).scalar_subquery()
+    async def _look_around(self, c: AsyncConnection) -> "_Surroundings | None":
+        """What is known of the order and the filters beyond the stretch; None where nothing is."""
+        entry = self._entries([self._key.label("key"), files.c.id]).offset(STRETCH - 1).limit(1)
+        last = entry.cte("last").prefix_with("MATERIALIZED")
+        place = [select(column).scalar_subquery() for column in last.c]
         counted = [f for f in self._filters if not f.term]
-        query = select(beyond, *(f.number(c.dialect.name) for f in counted))
+        query = select(*place, *(f.number(c.dialect.name) for f in counted))
         if self._searches:
-            query = self._add_search(query, self._searches[0].term)
+            query = self._add_search(query, self._searches[0].term, tuple_(*place))
         rows = (await c.execute(query)).all()
-        edge, *others = rows[0]
+        key, file_id, *others = rows[0]
+        if file_id is None:
+            return None
+        edge = _typed(self._key, key, file_id)
         few = [(number, i) for i, number in enumerate(others[: len(counted)]) if number <= FEW]
         narrow = counted[min(few)[1]] if few else None
         if not self._searches:
             return _Surroundings(edge, narrow)
-        is_rare, in_all, with_term = others[len(counted) : len(counted) + 3]
-        return _Surroundings(
-            edge,
-            narrow,
-            is_rare=bool(is_rare),
-            is_common=with_term * in_all * blocks.BLOCK > FEW * NEWEST,
-            held=[row for row in rows if row.number is not None],
-        )
+        has_few_blocks, in_all, with_term = others[len(counted) : len(counted) + 3]
+        is_rare = bool(has_few_blocks) or with_term * in_all * blocks.BLOCK <= FEW * NEWEST
+        return _Surroundings(edge, narrow, is_rare, [row for row in rows if row.number is not None])
 
-    def _add_search(self, query: Select[Any], term: str) -> Select[Any]:
-        """What is known of a term, too, and the first blocks that may hold it, unless few blocks do."""
+    def _add_search(self, query: Select[Any], term: str, edge: Tuple) -> Select[Any]:
+        """What is known of a term, too, and the next blocks that may hold it, unless few blocks do."""
         share = blocks.share(term).cte("share")
         # So many blocks would hold FEW files that are spread evenly, or some more.
-        is_rare = share.c.hits * (FEW + share.c.in_all) < FEW * share.c.in_all
+        has_few_blocks = share.c.hits * (FEW + share.c.in_all) < FEW * share.c.in_all
         # Not as a condition, which SQLite asks last for each block.
-        number = select(case((is_rare, 0), else_=FEW_BLOCKS)).scalar_subquery()
-        held = self._holding(term, None, number).subquery()
+        number = select(case((has_few_blocks, 0), else_=FEW_BLOCKS)).scalar_subquery()
+        held = self._holding(term, number, edge=edge).subquery()
         with_term = _among_newest([term]).subquery()
-        query = query.add_columns(is_rare, share.c.in_all, *with_term.c, *held.c)
+        query = query.add_columns(has_few_blocks, share.c.in_all, *with_term.c, *held.c)
         source = share.join(with_term, true()).outerjoin(held, true())
         return query.select_from(source).order_by(*self._directed(held.c.key, held.c.id))
 
-    async def _walk_blocks(
-        self, c: AsyncConnection, search: "_Filter", seen: int, around: "_Surroundings"
-    ) -> Sequence[Row[Any]]:
-        """The matching files in the blocks that may hold some; or gathered, where the term seems to be rare.
-
-        `seen` is how many there were in the stretch.
-        """
-        held, found = around.held, None
-        walked = sum((b.key > around.edge) if self._descending else (b.key < around.edge) for b in held)
-        # Blocks have all parts of the term, but hardly the term itself.
-        in_vain = len(held) == FEW_BLOCKS and seen < walked - 2
-        if not around.is_rare and not in_vain:
-            found = await self._in_blocks(c, held, self._limit)
-            in_vain = len(held) == FEW_BLOCKS and len(found) < min(self._limit, FEW_BLOCKS)
-        if around.is_rare or (in_vain and not around.is_common):
+    async def _walk_blocks(self, c: AsyncConnection, search: "_Filter", around: "_Surroundings") -> Sequence[Row[Any]]:
+        """The matching files in the blocks that may hold some; or gathered, where the term is rare."""
+        held, number = around.held, FEW_BLOCKS
+        if around.is_rare:
             gathered = await self._gather(c, search, await self._rarest(c, search.term))
             if gathered is not None:
                 return gathered
-        if around.is_rare:
-            held = (await c.execute(self._holding(search.term, None, FEW_BLOCKS))).all()
-        if found is None:
-            found = await self._in_blocks(c, held, self._limit)
-        number = FEW_BLOCKS
+            held = held or (await c.execute(self._holding(search.term, number, edge=around.edge))).all()
+        found = await self._in_blocks(c, held, self._limit)
         while len(found) < self._limit and len(held) == number:
             number = MORE_BLOCKS
-            held = (await c.execute(self._holding(search.term, held[-1], number))).all()
+            last = _typed(self._key, held[-1].key, held[-1].id)
+            held = (await c.execute(self._holding(search.term, number, fence=last))).all()
             found += await self._in_blocks(c, held, self._limit - len(found))
         return found
 
@@ -248,10 +234,14 @@ class _Query:
         counts = (await c.execute(_among_newest(parts))).one()
         return [part for _, part in sorted(zip(counts, parts, strict=True))[:MAX_GRAMS]]
 
-    def _holding(self, term: str, behind: Row[Any] | None, number: int | ScalarSelect[int]) -> Select[Any]:
-        """The next blocks that may hold the term, in the order; without one to come behind, from the cursor on."""
-        last = None if behind is None else _typed(self._key, behind.key, behind.id)
-        places = {"low": self._low, "high": self._high, "behind": last}
+    def _holding(
+        self, term: str, number: int | ScalarSelect[int], *, edge: Tuple | None = None, fence: Tuple | None = None
+    ) -> Select[Any]:
+        """The next blocks that may hold the term, in the order: from the one with the edge on, or behind a fence's."""
+        low, high = self._ends
+        if edge is not None:
+            low, high = (low, edge) if self._descending else (edge, high)
+        places = {"low": low, "high": high, "behind": fence}
         return blocks.holding(self._key, term, **places, descending=self._descending, limit=number)
 
     async def _in_blocks(self, c: AsyncConnection, held: Sequence[Row[Any]], limit: int) -> list[Row[Any]]:
