@@ -1,7 +1,8 @@
 /** The composition root: every store of the page, wired together. Components take them from here. */
 import { deleteWhileLeaving, mutate, query } from "./api/client";
-import { DeleteFiles, type FileEvent, FilePage, OneFile, RenameFile, type StoredFile, Totals } from "./api/documents";
+import { DeleteFiles, FilePage, OneFile, RenameFile, type StoredFile, Totals } from "./api/documents";
 import { isReachable, uploadFile } from "./api/upload";
+import { Changes } from "./files/changes";
 import { Cursor } from "./files/cursor.svelte";
 import { Deletions } from "./files/deletions";
 import { downloadAll } from "./files/downloads";
@@ -52,7 +53,7 @@ export const uploads = new UploadQueue({
   send: uploadFile,
   reachable: isReachable,
   // The event says the same; this row does not wait for it.
-  stored: ({ file }) => changed([{ kind: "UPLOADED", fileId: file.id, file }]),
+  stored: ({ file }) => changes.soon({ kind: "UPLOADED", fileId: file.id, file }),
 });
 
 export const deletions = new Deletions(list, toasts, {
@@ -62,21 +63,19 @@ export const deletions = new Deletions(list, toasts, {
 
 export const renaming = new Renaming(toasts, {
   send: (id, filename) => mutate(RenameFile, { id, filename }),
-  renamed: (file) => changed([{ kind: "RENAMED", fileId: file.id, file }]),
+  renamed: (file) => changes.now({ kind: "RENAMED", fileId: file.id, file }),
 });
 
-function changed(events: readonly Pick<FileEvent, "kind" | "fileId" | "file">[]): void {
-  list.apply(events);
-  selection.apply(events);
-  opened.apply(events);
-  renaming.apply(events);
-}
+const changes = new Changes((all) => {
+  for (const store of [list, selection, opened, renaming]) store.apply(all);
+});
 
 /** Loads the list and follows what happens to it, until the returned function is called. */
 export function start(): () => void {
   const unlisten = live.listen({
-    changed,
+    changed: (event) => changes.soon(event),
     expired: () => {
+      changes.now();
       // Which of them were deleted in between nobody tells.
       selection.clear();
       void list.reload();

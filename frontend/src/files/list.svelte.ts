@@ -1,5 +1,6 @@
 import { type Answer, type Failure, isPassing } from "../api/answer";
-import type { FileEvent, FileKind, FileOrder, StorageUsage, StoredFile } from "../api/documents";
+import type { FileKind, FileOrder, StorageUsage, StoredFile } from "../api/documents";
+import type { Change } from "./changes";
 import { belongs, comparator, placeOf } from "./order";
 
 export interface PageWanted {
@@ -37,7 +38,9 @@ const NEXT_PAGE = 200;
 /** How many rows before the end of what is loaded the next page is asked for. */
 const AHEAD = 30;
 const SEARCH_PAUSE = 200;
+/** How long changes wait for the totals to be counted (ms), and how many times as long as the last count took. */
 const TOTALS_PAUSE = 300;
+const TOTALS_SHARE = 10;
 const RETRY = 5_000;
 /** How long a row counts as having just arrived: at least until it is drawn. */
 const FRESH = 1_000;
@@ -78,6 +81,7 @@ export class FileList {
   #source: ListSource;
   #loading: AbortController | undefined;
   #counting: AbortController | undefined;
+  #countTook = 0;
   /** The filter and order of the rows; the reader may already have typed another. */
   #asked: Pick<PageWanted, "filter" | "orderBy"> = { filter: {}, orderBy: "UPLOAD_DATE_DESC" };
   /** What events said since the page that is on its way was asked for. */
@@ -193,9 +197,9 @@ export class FileList {
   }
 
   /** Applies events in their order. The totals are counted by the service, soon after. */
-  apply(events: readonly Pick<FileEvent, "kind" | "fileId" | "file">[]): void {
+  apply(changes: readonly Change[]): void {
     const draft = this.#draft();
-    for (const { kind, fileId, file } of events) {
+    for (const { kind, fileId, file } of changes) {
       const id = file?.id ?? fileId;
       if (!id) continue;
       if (kind === "DELETED" || !file) {
@@ -333,17 +337,20 @@ export class FileList {
 
   /** Not put off by further events: a long run of them must not keep the totals old. */
   #countSoon(): void {
+    const wait = Math.max(TOTALS_PAUSE, TOTALS_SHARE * this.#countTook);
     this.#timers.totals ??= setTimeout(() => {
       this.#timers.totals = undefined;
       void this.#count();
-    }, TOTALS_PAUSE);
+    }, wait);
   }
 
   async #count(): Promise<void> {
     this.#counting?.abort();
     this.#counting = new AbortController();
+    const start = Date.now();
     const { data } = await this.#source.totals(this.#asked.filter, this.#counting.signal);
     if (!data) return;
+    this.#countTook = Date.now() - start;
     this.#counted = data.files.totalCount;
     this.storage = data.storage;
     this.#totals = data;

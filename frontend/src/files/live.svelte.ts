@@ -3,14 +3,12 @@ import { openEvents } from "../api/client";
 import type { FileEvent } from "../api/documents";
 
 export interface FileEventListener {
-  /** Changes in commit order; one call for all that arrived within a frame. */
-  changed(events: FileEvent[]): void;
+  /** One change after the other, in commit order. */
+  changed(event: FileEvent): void;
   /** The service no longer knows the cursor: read the state anew, then call `resumeFrom` with its cursor. */
   expired(): void;
 }
 
-/** Events that arrive together are drawn together (ms). */
-const FRAME = 16;
 /** After a refusal that may pass (ms). */
 const RETRY = 3_000;
 const EXPIRED_WITHIN = 1_000;
@@ -28,8 +26,6 @@ export class LiveEvents {
   #cursor: string | undefined;
   #stop: (() => void) | undefined;
   #retry: ReturnType<typeof setTimeout> | undefined;
-  #waiting: FileEvent[] = [];
-  #frame: ReturnType<typeof setTimeout> | undefined;
 
   constructor(open = openEvents) {
     this.#open = open;
@@ -87,15 +83,7 @@ export class LiveEvents {
     this.#connection = "live";
     this.#cursor = event.cursor;
     if (event.kind === "READY") return;
-    this.#waiting.push(event);
-    this.#frame ??= setTimeout(() => this.#deliver(), FRAME);
-  }
-
-  #deliver(): void {
-    const events = this.#waiting;
-    this.#waiting = [];
-    this.#frame = undefined;
-    for (const listener of this.#listeners) listener.changed(events);
+    for (const listener of this.#listeners) listener.changed(event);
   }
 
   #isLost(): void {

@@ -1,7 +1,8 @@
 import type { Answer, Failure } from "../api/answer";
-import type { FileEvent, StoredFile } from "../api/documents";
+import type { StoredFile } from "../api/documents";
 import type { Toasts } from "../ui/toasts.svelte";
 import { words } from "../words";
+import type { Change } from "./changes";
 
 export interface RenamingPort {
   send(id: string, filename: string): Promise<Answer<{ renameFile: StoredFile }>>;
@@ -69,9 +70,9 @@ export class Renaming {
     if (!failure) this.cancel();
   }
 
-  apply(events: readonly Pick<FileEvent, "kind" | "fileId" | "file">[]): void {
+  apply(changes: readonly Change[]): void {
     const before = this.#file;
-    for (const { kind, fileId, file } of events) {
+    for (const { kind, fileId, file } of changes) {
       if (!before || (file?.id ?? fileId) !== before.id) continue;
       this.#heard = true;
       if (kind === "DELETED" || !file) {

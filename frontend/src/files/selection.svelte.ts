@@ -1,4 +1,5 @@
-import type { FileEvent, StoredFile } from "../api/documents";
+import type { StoredFile } from "../api/documents";
+import type { Change } from "./changes";
 import type { FileList } from "./list.svelte";
 
 type Files = ReadonlyMap<string, StoredFile>;
@@ -90,9 +91,9 @@ export class Selection {
   }
 
   /** To be called when the list has applied the same events. */
-  apply(events: readonly Pick<FileEvent, "kind" | "fileId" | "file">[]): void {
+  apply(changes: readonly Change[]): void {
     if (this.#files.size === 0) return;
-    const changed = events.filter(({ fileId, file }) => this.#files.has(file?.id ?? fileId ?? ""));
+    const changed = changes.filter(({ fileId, file }) => this.#files.has(file?.id ?? fileId ?? ""));
     if (changed.length === 0) return;
     const files = new Map(this.#files);
     for (const { kind, fileId, file } of changed) {

@@ -1,5 +1,6 @@
 import type { Answer, Failure } from "../api/answer";
-import type { FileEvent, StoredFile } from "../api/documents";
+import type { StoredFile } from "../api/documents";
+import type { Change } from "../files/changes";
 
 export interface OpenFileSource {
   /** What the list already knows of it. */
@@ -79,8 +80,8 @@ export class OpenFile {
     void this.#load(this.id);
   }
 
-  apply(events: readonly Pick<FileEvent, "kind" | "fileId" | "file">[]): void {
-    for (const { kind, fileId, file } of events) {
+  apply(changes: readonly Change[]): void {
+    for (const { kind, fileId, file } of changes) {
       if ((file?.id ?? fileId) === this.id) {
         if (kind === "DELETED") this.status = "gone";
         else if (file && this.status !== "gone") this.#found(file);

@@ -20,6 +20,13 @@ export type UploadState =
   | "failed"
   | "cancelled";
 
+/** Whether an upload is still waiting or on its way. */
+export function isActive(state: UploadState): boolean {
+  return ["waiting", "hashing", "sending", "storing", "retrying"].includes(state);
+}
+
+type Shown = Pick<Upload, "state" | "sent" | "failure">;
+
 export class Upload {
   readonly id: number;
   /** With the folders it came in. */
@@ -27,9 +34,11 @@ export class Upload {
   /** Undefined for what could not be read: there is nothing to send. */
   readonly file: File | undefined;
   readonly size: number;
-  state = $state<UploadState>("waiting");
-  sent = $state(0);
-  failure = $state.raw<Failure>();
+  state: UploadState = "waiting";
+  sent = 0;
+  failure: Failure | undefined;
+  /** These, as they were at the last tick: small files pass through their states faster than anybody reads. */
+  shown = $state.raw<Shown>({ state: "waiting", sent: 0, failure: undefined });
   idempotencyKey = randomKey();
   /** What the service is told that the bytes hash to, where that is known. */
   hash: string | undefined;
@@ -44,7 +53,13 @@ export class Upload {
   }
 
   get active(): boolean {
-    return ["waiting", "hashing", "sending", "storing", "retrying"].includes(this.state);
+    return isActive(this.state);
+  }
+
+  show(): void {
+    const { state, sent, failure, shown } = this;
+    if (state === shown.state && sent === shown.sent && failure === shown.failure) return;
+    this.shown = { state, sent, failure };
   }
 }
 
@@ -72,7 +87,7 @@ export interface UploadPort {
 }
 
 const AT_ONCE = 3;
-/** How often speed and totals are worked out (ms), and the least weight of the newest measure in the speed. */
+/** How often speed and totals are worked out and shown (ms), and the least weight of the newest measure in the speed. */
 const TICK = 250;
 const NEWEST = 0.15;
 /** Measures until a speed is worth telling: the first ones only fill the buffers on the way. */
@@ -158,8 +173,8 @@ export class UploadQueue {
     this.#retry(this.items.filter(({ state }) => state === "failed"));
   }
 
-  canRetry(item: Upload): boolean {
-    return (item.state === "failed" || item.state === "cancelled") && item.file !== undefined;
+  canRetry({ state, file }: Pick<Upload, "state" | "file">): boolean {
+    return (state === "failed" || state === "cancelled") && file !== undefined;
   }
 
   clearFinished(): void {
@@ -364,6 +379,7 @@ export class UploadQueue {
   #measure(): void {
     const totals = { ...nothing, files: this.items.length };
     for (const item of this.items) {
+      item.show();
       if (item.active) totals.active++;
       if (item.state === "failed") totals.failed++;
       if (item.state === "cancelled") totals.cancelled++;
