@@ -48,7 +48,7 @@ async def other(context, manager, server):
 async def test_dropped_files_arrive_in_the_other_window(manager, other, desktop):
     """Files dropped in one window show their progress there, and appear in the other by themselves."""
     await manager.record_progress()
-    await manager.limit_uploads(2_000_000)
+    await manager.limit_uploads(1_000_000)
     await manager.drag(*(desktop / name for name in FILES))
     await expect(manager.page.get_by_text("Drop to upload")).to_be_visible()
     await manager.drop()
