@@ -25,6 +25,7 @@ from satchel.events.memory import MemoryWakeup
 from satchel.files import FileService
 from satchel.graphql.router import router as graphql
 from satchel.http import content, files, guards, health, site
+from satchel.http.contract import EVERYWHERE, Documented
 from satchel.http.docs import docs_routes
 from satchel.http.origins import KnownPlaces
 from satchel.metadata import Metadata
@@ -141,12 +142,13 @@ async def background(stack: Stack, settings: Settings) -> AsyncIterator[None]:
 
 def create_app(stack: Stack) -> FastAPI:
     """The ASGI application over an opened stack."""
-    app = FastAPI(
+    app = Documented(
         title="Satchel",
         version=satchel.__version__,
         summary="Files over plain HTTP. The same files live at /graphql.",
         docs_url=None,
         redoc_url=None,
+        responses=EVERYWHERE,
         exception_handlers={
             SatchelError: guards.answer_failure,
             RequestValidationError: _answer_invalid,

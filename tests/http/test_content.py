@@ -817,6 +817,19 @@ async def test_the_routes_are_documented(reader):
 
 
 @one_is_enough
+async def test_what_any_request_may_be_answered_with_is_documented(reader):
+    """The front answers before any route, always in the one shape for failures; FastAPI's own answer is never given."""
+    document = (await reader.get("/openapi.json")).json()
+    operations = {(method, path): each for path, at in document["paths"].items() for method, each in at.items()}
+    for operation in operations.values():
+        for status in ("400", "403", "408", "414", "421", "431"):
+            assert "application/problem+json" in operation["responses"][status]["content"]
+    assert [key for key, each in operations.items() if "422" in each["responses"]] == [("post", "/files/upload")]
+    assert "HTTPValidationError" not in document["components"]["schemas"]
+    assert (await reader.get("/files?limit=0")).status_code == 400
+
+
+@one_is_enough
 async def test_addresses_are_relative(stack, text):
     """The URLs of a record hold on any host and behind any proxy that keeps the paths."""
     record = await stack.files.get(text["id"])

@@ -11,7 +11,6 @@ from base64 import b64encode
 from collections.abc import AsyncIterable, AsyncIterator, Mapping
 from datetime import UTC, datetime
 from email.utils import format_datetime, parsedate_to_datetime
-from typing import Any
 from urllib.parse import quote
 
 import structlog
@@ -22,6 +21,7 @@ from starlette.types import Message, Receive, Scope, Send
 from satchel.blobs import BlobReader, Slice
 from satchel.errors import SatchelError
 from satchel.files import FileService
+from satchel.http.contract import Responses, failures
 from satchel.http.ranges import Outcome, Part, parse_range
 from satchel.media import inline_type
 from satchel.metadata import FileRecord
@@ -57,19 +57,23 @@ def download_url(record: FileRecord) -> str:
 router = APIRouter(tags=["files"])
 
 
-def _described(whole: str, *, redirects: bool = False) -> dict[int | str, dict[str, Any]]:
+def _described(whole: str, *, redirects: bool = False) -> Responses:
     binary = {"*/*": {"schema": {"type": "string", "format": "binary"}}}
     return {
         200: {"description": whole, "content": binary},
         206: {"description": "The part that `Range` asks for.", "content": binary},
         **({307: {"description": "The bytes are at the store (`SATCHEL_DOWNLOADS=redirect`)."}} if redirects else {}),
         304: {"description": "The client's copy is current (`If-None-Match`, `If-Modified-Since`)."},
-        403: {"description": "A page wants to run the file, or another site to frame it."},
-        404: {"description": "There is no such file."},
-        412: {"description": "The file is not the one meant (`If-Match`, `If-Unmodified-Since`)."},
-        416: {"description": "`Range` lies outside the file; `Content-Range` tells its size."},
-        502: {"description": "The store does not hold the bytes."},
-        503: {"description": "Database or store do not answer."},
+        **failures(
+            {
+                403: "A page wants to run the file, or another site to frame it.",
+                404: "There is no such file.",
+                412: "The file is not the one meant (`If-Match`, `If-Unmodified-Since`).",
+                416: "`Range` lies outside the file; `Content-Range` tells its size.",
+                502: "The store does not hold the bytes.",
+                503: "Database or store do not answer.",
+            }
+        ),
     }
 
 

@@ -1,7 +1,7 @@
 """The REST routes for metadata, uploads and deletion; bytes are served by `content`."""
 
 from datetime import datetime
-from typing import Annotated, Any
+from typing import Annotated
 from uuid import UUID
 
 from fastapi import APIRouter, Query, Request, Response
@@ -10,24 +10,12 @@ from pydantic import BaseModel
 from satchel.files import FileService
 from satchel.http import body
 from satchel.http.content import download_url, preview_url
+from satchel.http.contract import failures
 from satchel.http.multipart import MultipartReader, bad_multipart
 from satchel.intake import Intake, Upload
 from satchel.metadata import FileFilter, FileKind, FileOrder, FileRecord
 
 router = APIRouter(tags=["files"])
-
-
-class Problem(BaseModel):
-    """An RFC 9457 problem document: what failed, in one shape for every route."""
-
-    type: str
-    title: str
-    status: int
-    detail: str
-    code: str
-
-
-_PROBLEM = {"content": {"application/problem+json": {"schema": Problem.model_json_schema()}}}
 
 
 class FileMetadata(BaseModel):
@@ -68,11 +56,6 @@ class Deleted(BaseModel):
     id: UUID
 
 
-def _failures(meanings: dict[int, str]) -> dict[int | str, dict[str, Any]]:
-    """OpenAPI's descriptions of failures, by their status."""
-    return {status: {"description": meaning, **_PROBLEM} for status, meaning in meanings.items()}
-
-
 _UPLOAD_BODY = {
     "requestBody": {
         "required": True,
@@ -108,7 +91,7 @@ _UPLOAD_BODY = {
 @router.post(
     "/files/upload",
     openapi_extra=_UPLOAD_BODY,
-    responses=_failures(
+    responses=failures(
         {
             400: "The body or the name cannot be read.",
             409: "The idempotency key was used for other content, or the upload was reclaimed.",
@@ -156,7 +139,7 @@ async def _read_form(reader: MultipartReader, intake: Intake, files: FileService
     "/files",
     responses={
         200: {"headers": {"Link": {"description": 'The next page, `rel="next"`.', "schema": {"type": "string"}}}},
-        **_failures({400: "The cursor or a parameter cannot be read."}),
+        **failures({400: "The cursor or a parameter cannot be read.", 503: "The database does not answer."}),
     },
 )
 async def list_files(
@@ -179,14 +162,19 @@ async def list_files(
     return [FileMetadata.of(record) for record in page.records]
 
 
-@router.get("/files/{file_id}/metadata", responses=_failures({404: "There is no such file."}))
+@router.get(
+    "/files/{file_id}/metadata",
+    responses=failures({404: "There is no such file.", 503: "The database does not answer."}),
+)
 async def file_metadata(request: Request, file_id: str) -> FileMetadata:
     """All that is known of a file."""
     files: FileService = request.app.state.files
     return FileMetadata.of(await files.get(file_id))
 
 
-@router.delete("/files/{file_id}", responses=_failures({404: "There is no such file."}))
+@router.delete(
+    "/files/{file_id}", responses=failures({404: "There is no such file.", 503: "The database does not answer."})
+)
 async def delete_file(request: Request, file_id: str) -> Deleted:
     """Delete a file; other files with the same bytes keep them."""
     files: FileService = request.app.state.files

@@ -2,6 +2,8 @@
 
 from fastapi import APIRouter, Request
 
+from satchel.http.contract import failures
+
 router = APIRouter(tags=["health"])
 
 
@@ -11,7 +13,7 @@ async def healthz() -> dict[str, str]:
     return {"status": "alive"}
 
 
-@router.get("/readyz", responses={503: {"description": "Database or store do not answer; `code` names which."}})
+@router.get("/readyz", responses=failures({503: "Database or store do not answer; `code` names which."}))
 async def readyz(request: Request) -> dict[str, str]:
     """Database and store answer."""
     await request.app.state.files.ping()
