@@ -11,6 +11,9 @@ class Service {
   asked: PageWanted[] = [];
   cursors: string[] = [];
   held: (() => void)[] | undefined;
+  /** How often it was asked to count, and how long that takes (ms). */
+  counts = 0;
+  counting = 0;
   failing: Answer<never> | undefined;
 
   page = async (wanted: PageWanted): Promise<Answer<Page>> => {
@@ -20,9 +23,11 @@ class Service {
     return answer;
   };
 
-  totals = async (filter: PageWanted["filter"]) => ({
-    data: { files: { totalCount: this.matching(filter).length }, storage: this.storage },
-  });
+  totals = async (filter: PageWanted["filter"]) => {
+    this.counts++;
+    if (this.counting) await new Promise((resolve) => setTimeout(resolve, this.counting));
+    return { data: { files: { totalCount: this.matching(filter).length }, storage: this.storage } };
+  };
 
   listed = (cursor: string) => this.cursors.push(cursor);
 
@@ -298,6 +303,19 @@ describe("an event", () => {
     await vi.advanceTimersByTimeAsync(1000);
     expect(list.total).toBe(302);
     expect(list.storage?.files).toBe(302);
+  });
+
+  it("does not keep the service counting, however many come", async () => {
+    service.counting = 200;
+    await loaded([at(0)]);
+    await vi.advanceTimersByTimeAsync(1000);
+    service.counts = 0;
+    for (let minute = 1; minute <= 100; minute++) {
+      list.apply([uploaded(at(minute))]);
+      await vi.advanceTimersByTimeAsync(100);
+    }
+    expect(service.counts).toBeGreaterThan(2);
+    expect(service.counts).toBeLessThan(6);
   });
 });
 

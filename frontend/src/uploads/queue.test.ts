@@ -67,6 +67,19 @@ describe("the upload queue", () => {
     expect(states()).toEqual(["sending", "done", "sending", "sending", "waiting"]);
   });
 
+  it("shows states and progress at its ticks, and the end at once", async () => {
+    const shown = () => queue.items.map((each) => each.shown.state).join(" ");
+    await add("a", "b");
+    attempt("a").progress(400);
+    await attempt("b").answer(stored);
+    expect(shown()).not.toContain("stored");
+    await vi.advanceTimersByTimeAsync(250);
+    expect(shown()).toBe("sending stored");
+    expect(item("a").shown.sent).toBe(400);
+    await attempt("a").answer(done);
+    expect(shown()).toBe("done stored");
+  });
+
   it("hashes a file before it is sent, and once for all attempts", async () => {
     let tell: (hash: string) => void = () => {};
     hashed.mockReturnValueOnce(new Promise((resolve) => (tell = resolve)));
