@@ -171,8 +171,8 @@ MUTATIONS = [
     Mutation(
         "the one spelling of an id",
         "files.py",
-        "if str(parsed) != file_id.lower():",
-        "if False:",
+        're.compile(r"[0-9A-Fa-f]{8}(-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}")',
+        're.compile(r"(urn:uuid:)?[{]?[0-9A-Fa-f-]{32,36}[}]?")',
         "http/test_content.py::test_a_file_has_one_name",
     ),
     Mutation(
