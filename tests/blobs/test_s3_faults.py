@@ -168,9 +168,14 @@ async def test_a_store_that_stays_away_is_unavailable(faulty, proxy, remains, wh
     assert not any(await asyncio.gather(*(remains(name) for name in _names(proxy))))
 
 
+def _name(request):
+    """The object that a request is about."""
+    return request.path.split("/", 2)[2]
+
+
 def _names(proxy):
     """The objects that requests were about."""
-    return {request.path.split("/", 2)[2] for request in proxy.seen if request.path.count("/") > 1}
+    return {_name(request) for request in proxy.seen if request.path.count("/") > 1}
 
 
 @pytest.mark.parametrize("which", [is_whole, is_begin, is_part, is_complete])
@@ -250,12 +255,32 @@ async def test_an_answer_that_is_no_xml_is_not_taken_for_success(faulty, proxy):
     assert proxy.count(is_complete) == 2
 
 
-async def test_a_lost_answer_is_looked_up(faulty, proxy):
-    """When the object is there, it is complete, though nobody said so; it cannot be completed a second time."""
+async def test_what_is_completed_already_is_complete(faulty, proxy):
+    """A store that has no such upload any more, because its answer got lost, is believed when it has the object."""
     data = random.Random(6).randbytes(2 * MIN_PART)
-    proxy.plant(is_complete, losing_the_answer())
+
+    async def complete_and_forget(exchange):
+        await exchange.forward(answer=False)
+        proxy.plant(is_complete, answering(404, "NoSuchUpload"))
+
+    proxy.plant(is_complete, complete_and_forget, times=1)
     assert await get(faulty, await upload(faulty, data), len(data)) == data
-    assert proxy.count(is_complete) == 1
+    assert proxy.count(is_complete) == 2
+
+
+async def test_what_the_store_did_not_complete_to_its_end_is_completed(faulty, proxy, seaweed, bucket):
+    """A store may end between the object and the end of its upload in parts, which nobody would look for again."""
+    data = random.Random(8).randbytes(2 * MIN_PART)
+
+    async def end_half_way(exchange):
+        async with seaweed.client() as client:
+            await client.put_object(bucket, _name(exchange.request), BytesIO(data), len(data))
+        exchange.reset()
+
+    proxy.plant(is_complete, end_half_way, times=1)
+    name = await upload(faulty, data)
+    assert await get(faulty, name, len(data)) == data
+    assert name not in await seaweed.multiparts(bucket)
 
 
 @pytest.mark.parametrize("size", [100, MIN_PART + 100])
@@ -264,7 +289,7 @@ async def test_what_is_stored_is_counted(faulty, proxy, seaweed, bucket, size):
 
     async def damage(exchange):
         async with seaweed.client() as client:
-            await client.put_object(bucket, exchange.request.path.split("/", 2)[2], BytesIO(b"other"), 5)
+            await client.put_object(bucket, _name(exchange.request), BytesIO(b"other"), 5)
         await exchange.forward()
 
     proxy.plant(is_head, damage, times=1)
@@ -320,6 +345,23 @@ async def test_an_abort_never_raises(faulty, proxy):
     await writer.write(memoryview(b"x" * MIN_PART))
     proxy.plant(any_request, answering(403, "AccessDenied"))
     await writer.abort()
+
+
+async def test_an_abort_ends_what_would_begin_later(s3_at, proxy, bucket, seaweed, monkeypatch):
+    """An upload in parts that could not be begun so far is not begun once nobody waits for it any more."""
+    monkeypatch.setattr("satchel.blobs.s3.bucket.ABORT_TIMEOUT", 0.05)
+    name = new_object_name()
+    async with s3_at(f"s3+http://{proxy.host}:{proxy.port}/{bucket}") as store:
+        proxy.plant(is_begin, resetting(0))
+        writer = await store.create(name)
+        writing = asyncio.create_task(writer.write(memoryview(b"x" * MIN_PART)))
+        await eventually(lambda: proxy.count(is_begin))
+        writing.cancel()
+        await asyncio.wait([writing])
+        await writer.abort()
+        proxy.heal()
+    # Closed, the store has waited for what still went on.
+    assert name not in await seaweed.multiparts(bucket)
 
 
 # Servers run on uvloop, whose transports keep what they could not send yet where it is; asyncio's own copy it.

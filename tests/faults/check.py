@@ -137,7 +137,7 @@ class Checker:
             yield f"I5: nobody was told of {file_id}"
 
     def _is_swept(self) -> bool:
-        # What a store began that was gone before it said so is aborted when it is back, beside the sweep.
+        # Leases were made to run out early, so a sweep may be over before those who gave up an upload have removed it.
         return self._kept.count("garbage") == 0 and self._kept.is_clean() and not self._kept.store.unfinished()
 
     def _rows(self) -> Iterator[str]:

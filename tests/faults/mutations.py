@@ -155,6 +155,21 @@ MUTATIONS = [
         "blobs/test_s3_faults.py::test_a_failure_in_a_200_is_no_success",
     ),
     Mutation(
+        "asking again until the store says itself that an upload is complete",
+        "blobs/s3/bucket.py",
+        "            except S3Error as error:\n                # It was completed",
+        "            except FAULTS as error:\n                if await self.size(name):\n                    return\n"
+        "                # It was completed",
+        "blobs/test_s3_faults.py::test_what_the_store_did_not_complete_to_its_end_is_completed",
+    ),
+    Mutation(
+        "the end of what would begin after everybody gave up",
+        "blobs/s3/bucket.py",
+        "                multipart.cancel()  #",
+        "                pass  #",
+        "blobs/test_s3_faults.py::test_an_abort_ends_what_would_begin_later",
+    ),
+    Mutation(
         "the refusal of a link in the place of an object",
         "blobs/local.py",
         "flags | os.O_NOFOLLOW",

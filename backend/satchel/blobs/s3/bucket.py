@@ -238,15 +238,17 @@ class Bucket:
             request = self._client._complete_multipart_upload(self._name, name, upload_id, parts)
             try:
                 result = await self._settled(request, lambda: True)
-                # The status is sent before the work is done, so a failure comes in the body of a 200, with no ETag.
-                # https://docs.aws.amazon.com/AmazonS3/latest/API/API_CompleteMultipartUpload.html
-                if not result.etag:
-                    raise ServerError("a failure in a 200", HTTPStatus.INTERNAL_SERVER_ERROR)
-            except FAULTS as error:
-                # The object may be there all the same: an answer can get lost, and then asking again is refused.
-                log.warning("complete not confirmed", object_name=name, error=described(error))
-                if await self.size(name) is None:
+            except S3Error as error:
+                # It was completed, and the answer to that got lost. Until the store says so itself it is asked again,
+                # even where the object is there: one that broke off before its end keeps the multipart upload as well.
+                if error.code != "NoSuchUpload" or await self.size(name) is None:
                     raise
+                log.warning("completed before", object_name=name)
+                return
+            # The status is sent before the work is done, so a failure comes in the body of a 200, with no ETag.
+            # https://docs.aws.amazon.com/AmazonS3/latest/API/API_CompleteMultipartUpload.html
+            if not result.etag:
+                raise ServerError("a failure in a 200", HTTPStatus.INTERNAL_SERVER_ERROR)
 
         await self._persist("complete multipart", complete)
 
@@ -268,6 +270,9 @@ class Bucket:
                 await self._delete(name)
         except FAULTS as error:
             log.warning("not removed; left to the sweeper", object_name=name, error=described(error))
+        finally:
+            if multipart is not None:
+                multipart.cancel()  # else one that is still tried may begin after the sweeper was here
 
     def _new_session(self, pool: float | None = None) -> aiohttp.ClientSession:
         tracing = aiohttp.TraceConfig()
