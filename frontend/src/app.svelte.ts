@@ -1,7 +1,7 @@
 /** The composition root: every store of the page, wired together. Components take them from here. */
 import { deleteWhileLeaving, mutate, query } from "./api/client";
 import { DeleteFiles, FilePage, OneFile, RenameFile, type StoredFile, Totals } from "./api/documents";
-import { isReachable, uploadFile } from "./api/upload";
+import { isReachable } from "./api/upload";
 import { Changes } from "./files/changes";
 import { Cursor } from "./files/cursor.svelte";
 import { Deletions } from "./files/deletions";
@@ -19,8 +19,9 @@ import { ThemeChoice } from "./ui/theme.svelte";
 import { Toasts } from "./ui/toasts.svelte";
 import type { Dropped } from "./uploads/dropped";
 import { UploadQueue } from "./uploads/queue.svelte";
-import { sha256 } from "./uploads/sha256";
+import { Sender } from "./uploads/sender";
 import { words } from "./words";
+import { startWorker } from "./workers";
 
 export const theme = new ThemeChoice();
 export const toasts = new Toasts();
@@ -48,9 +49,11 @@ export const opened = new OpenFile({
   fetch: (id, signal) => query(OneFile, { id }, signal),
 });
 
+export const sender = new Sender(() => startWorker("upload"));
+
 export const uploads = new UploadQueue({
-  hash: sha256,
-  send: uploadFile,
+  hash: (file) => sender.hash(file),
+  send: (file, options) => sender.send(file, options),
   reachable: isReachable,
   // The event says the same; this row does not wait for it.
   stored: ({ file }) => changes.soon({ kind: "UPLOADED", fileId: file.id, file }),

@@ -155,7 +155,8 @@ async def test_a_refusal_that_passes_is_tried_again(manager, server):
 
 async def test_bytes_that_changed_on_the_way_are_sent_again(manager, server):
     """The page tells the server what a file hashes to; other bytes are not taken."""
-    await manager.page.evaluate(
+    worker = next(iter(manager.page.workers), None) or await manager.page.wait_for_event("worker")
+    await worker.evaluate(
         """() => {
             const digest = crypto.subtle.digest.bind(crypto.subtle);
             let wrong = 1;

@@ -17,8 +17,7 @@ import {
 import { createClient } from "graphql-ws";
 import { type Answer, type Failure, failed, failureIn } from "./answer";
 import { DeleteFiles, type FileEvent, FileEvents } from "./documents";
-
-export const ENDPOINT = "/graphql";
+import { ENDPOINT } from "./endpoint";
 
 const client = new Client({
   url: ENDPOINT,

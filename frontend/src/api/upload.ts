@@ -5,8 +5,8 @@
  */
 import { stringifyDocument } from "@urql/core";
 import { type Answer, failed, failureIn } from "./answer";
-import { ENDPOINT } from "./client";
 import { type UploadedFile, UploadFile } from "./documents";
+import { ENDPOINT } from "./endpoint";
 
 export interface UploadOptions {
   /** SHA-256 in hex of the file, where it is known: the service takes no other bytes. */

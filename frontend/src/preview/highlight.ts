@@ -1,12 +1,9 @@
+import { startWorker } from "../workers";
 import type { Marks } from "./colours";
 import type { Job } from "./highlight.worker";
-import address from "./highlight.worker?worker&url";
 
 /** A grammar can be led astray by a text that was made for it; the text then stays in one colour. */
 const LONGEST = 15_000;
-
-// A worker is code, and of the page's Trusted Types only this one gives its address: it knows no other.
-const code = globalThis.trustedTypes?.createPolicy("satchel-worker", { createScriptURL: () => address });
 
 let idle: Worker | undefined;
 
@@ -18,7 +15,7 @@ let idle: Worker | undefined;
 export function highlight(text: string, language: string, signal: AbortSignal): Promise<Marks | undefined> {
   return new Promise((resolve) => {
     if (signal.aborted) return resolve(undefined);
-    const worker = idle ?? started();
+    const worker = idle ?? startWorker("highlight");
     idle = undefined;
     const done = (marks: Marks | undefined, usable: boolean) => {
       clearTimeout(timer);
@@ -37,8 +34,4 @@ export function highlight(text: string, language: string, signal: AbortSignal): 
     worker.onerror = stop;
     worker.postMessage({ text, language } satisfies Job);
   });
-}
-
-function started(): Worker {
-  return new Worker((code?.createScriptURL("") ?? address) as string, { type: "module" });
 }

@@ -1,0 +1,4 @@
+import { Jobs } from "./jobs";
+
+const jobs = new Jobs((report) => postMessage(report));
+addEventListener("message", ({ data }) => jobs.take(data));
