@@ -22,7 +22,8 @@ from websockets.exceptions import ConnectionClosed
 from clients import client_at
 from kept import eventually
 from satchel.config import KIB
-from satchel.graphql.schema import ForgetfulExecutor, core_schema
+from satchel.graphql.executor import SharingExecutor
+from satchel.graphql.schema import core_schema
 from satchel.graphql.types import FileEvent
 from satchel.metadata import cursors
 from sockets import EVENTS, PROTOCOL, opened, ready
@@ -543,7 +544,7 @@ async def test_a_cut_connection_leaves_nothing_behind(shared_server, client):
 @one_is_enough
 async def test_what_was_told_is_not_kept(stack_kind):
     """A subscription that lasts needs no more memory after many events than after a few."""
-    executor = ForgetfulExecutor.build(core_schema, parse("subscription { fileEvents { kind cursor file { id } } }"))
+    executor = SharingExecutor.build(core_schema, parse("subscription { fileEvents { kind cursor file { id } } }"))
 
     async def source():
         while True:

@@ -2,18 +2,19 @@
 
 from collections.abc import AsyncGenerator, Iterator
 from contextlib import aclosing
-from typing import Annotated, Any
+from functools import lru_cache
+from typing import Annotated
 
 import strawberry
 import structlog
-from graphql import Executor, GraphQLError, GraphQLSchema
+from graphql import GraphQLError, GraphQLSchema
 from strawberry.extensions import SchemaExtension
 from strawberry.schema.config import StrawberryConfig
-from strawberry.schema.schema import StrawberryGraphQLCoreExecutionContext
 from strawberry.types import Info
 from strawberry.types.execution import ExecutionContext
 
 from satchel.errors import Code, SatchelError
+from satchel.graphql.executor import SharingExecutor
 from satchel.graphql.limits import Limits
 from satchel.graphql.operation import document
 from satchel.graphql.scalars import SCALARS, UploadSlot
@@ -36,6 +37,9 @@ MAX_IDS = 1000
 log = structlog.get_logger(__name__)
 
 Session = Info[Context, None]
+
+told = lru_cache(maxsize=256)(FileEvent.of)
+"""One object for all who are told of an event, so that what they ask of it is found out once."""
 
 
 @strawberry.type
@@ -134,8 +138,8 @@ class Subscription:
         events = info.context.events
         async with aclosing(events.follow(await events.head())) as following:
             async for event in following:
-                if event.kind is EventKind.UPLOADED:
-                    yield File.of(event.record)
+                if event.kind is EventKind.UPLOADED and (file := told(event, events.cursor(event.position)).file):
+                    yield file
 
     @strawberry.subscription(
         description="Every change in commit order, none lost: resume with the cursor of the last event that was seen."
@@ -147,7 +151,7 @@ class Subscription:
         yield FileEvent.ready(events.cursor(position))
         async with aclosing(events.follow(position)) as following:
             async for event in following:
-                yield FileEvent.of(event, events.cursor(event.position))
+                yield told(event, events.cursor(event.position))
 
 
 class Checked(SchemaExtension):
@@ -159,20 +163,6 @@ class Checked(SchemaExtension):
         running.graphql_document = document(running.query or "", Limits.of(running.context.files.settings))
         running.validation_rules = ()
         yield
-
-
-class ForgetfulExecutor(StrawberryGraphQLCoreExecutionContext):
-    """Keeps nothing of the events that a subscription has told.
-
-    graphql-core (3.3.2) copies its executor for each event, with one memory of collected fields that all copies fill,
-    and none reads, because it goes by objects that are made anew for each event.
-    """
-
-    def build_per_event_executor(self, payload: Any) -> Executor[Any]:
-        """The executor of one event."""
-        executor = super().build_per_event_executor(payload)
-        executor._relevant_sub_fields = {}  # noqa: SLF001 - a test pins it
-        return executor
 
 
 class Schema(strawberry.Schema):
@@ -198,7 +188,7 @@ schema = Schema(
     mutation=Mutation,
     subscription=Subscription,
     config=StrawberryConfig(scalar_map=SCALARS),
-    execution_context_class=ForgetfulExecutor,
+    execution_context_class=SharingExecutor,
     extensions=[Checked],
 )
 core_schema: GraphQLSchema = schema._schema  # noqa: SLF001 - Strawberry offers no other way to it
