@@ -1,6 +1,5 @@
 // Copies what the documentation pages load from node_modules into the Python package, so that they work with the
-// network cut. A folder carries its version, so that its files can be cached for good. Runs last in `npm run build`:
-// the marker it leaves says that everything under static/ is newer than its sources.
+// network cut. A folder carries its version, so that its files can be cached for good.
 import { cp, mkdir, readdir, readFile, rm, writeFile } from "node:fs/promises";
 import { dirname, join } from "node:path";
 
@@ -45,5 +44,3 @@ for (const [asked, instead] of [
   text = text.replaceAll(asked, instead);
 }
 await writeFile(bundle, text);
-
-await writeFile(join(target, ".built"), "");

@@ -1,11 +1,14 @@
-"""The addresses beside those of the API: what is no part of the file manager's build is not served."""
+"""The addresses beside those of the API: the build, packed or not, and nothing that is no part of it."""
 
+import gzip
 from pathlib import Path
 
 import pytest
 
 import satchel
+from clients import client_at
 from raw import connected
+from satchel.http.site import APP
 from stacks import one_is_enough
 
 pytestmark = one_is_enough
@@ -63,3 +66,52 @@ async def test_what_names_no_file_is_not_found(asked, address):
     """NUL, bytes that are no text, and names that no file system takes are no failure of the server."""
     answer = await asked(address)
     assert (answer.status, answer.json()["code"]) == (404, "NOT_FOUND")
+
+
+@pytest.fixture(scope="module")
+def script():
+    """The largest script of the file manager: its address and bytes."""
+    largest = max((APP / "assets").glob("*.js"), key=lambda path: path.stat().st_size)
+    return f"/assets/{largest.name}", largest.read_bytes()
+
+
+async def raw_get(server, address, **headers):
+    """The answer to a GET, and its body as it came over the line."""
+    async with client_at(server) as client, client.stream("GET", address, headers=headers) as answer:
+        return answer, b"".join([chunk async for chunk in answer.aiter_raw()])
+
+
+@pytest.mark.parametrize("takes", ["gzip, deflate, br, zstd", "*", "br;q=1.0, gzip;q=0.2"])
+async def test_scripts_are_sent_packed(shared_server, script, takes):
+    """A browser gets a third of the bytes."""
+    address, data = script
+    answer, body = await raw_get(shared_server, address, **{"Accept-Encoding": takes})
+    assert gzip.decompress(body) == data
+    assert len(body) < len(data) / 2
+    assert answer.headers["content-encoding"] == "gzip"
+    assert answer.headers["content-type"].startswith("text/javascript")
+    assert answer.headers["content-length"] == str(len(body))
+    assert answer.headers["vary"] == "Accept-Encoding"
+    assert "immutable" in answer.headers["cache-control"]
+
+
+@pytest.mark.parametrize("takes", ["identity", "br", "gzip;q=0", "*;q=0", "gzip;q=0, *"])
+async def test_who_takes_nothing_packed_gets_scripts_as_they_are(shared_server, script, takes):
+    """Caches on the way keep both apart."""
+    address, data = script
+    answer, body = await raw_get(shared_server, address, **{"Accept-Encoding": takes})
+    assert body == data
+    assert "content-encoding" not in answer.headers
+    assert answer.headers["vary"] == "Accept-Encoding"
+
+
+async def test_a_packed_script_that_the_client_has_is_not_sent_again(shared_server, script):
+    """Each form has a tag of its own."""
+    address, _ = script
+    packed, _ = await raw_get(shared_server, address, **{"Accept-Encoding": "gzip"})
+    plain, _ = await raw_get(shared_server, address, **{"Accept-Encoding": "identity"})
+    assert packed.headers["etag"] != plain.headers["etag"]
+    asked = {"Accept-Encoding": "gzip", "If-None-Match": packed.headers["etag"]}
+    answer, body = await raw_get(shared_server, address, **asked)
+    assert (answer.status_code, body) == (304, b"")
+    assert "content-type" not in answer.headers

@@ -19,6 +19,7 @@ from satchel.graphql.schema import core_schema, schema
 from satchel.graphql.types import Context
 from satchel.graphql.uploads import read_upload_request
 from satchel.http import body
+from satchel.http.accept import accepted
 from satchel.http.docs import playground_page
 from satchel.http.guards import JSON, failed_operation
 from satchel.http.multipart import MultipartReader
@@ -163,33 +164,17 @@ def _not_allowed(chosen: OperationType, media_type: str) -> Response:
     return _answer(content, media_type, 405, {"Allow": "POST"})
 
 
-def _accepted(request: Request) -> list[tuple[str, float]]:
-    accepted = []
-    for entry in ",".join(request.headers.getlist("accept")).split(","):
-        media_type, *parameters = (piece.strip().lower() for piece in entry.split(";"))
-        quality = 1.0
-        for parameter in parameters:
-            if parameter.startswith("q="):
-                try:
-                    quality = float(parameter[2:])
-                except ValueError:
-                    quality = 0.0
-        if media_type:
-            accepted.append((media_type, quality))
-    return accepted
-
-
 def _negotiate(request: Request) -> str:
     """The media type of the answer; the older one where the client does not care. Raises NOT_ACCEPTABLE.
 
     The most precise range decides on a type, whatever its place (RFC 9110, 12.5.1); of two types that are accepted
     alike, the one that is named first is given.
     """
-    accepted = _accepted(request) or [("*/*", 1.0)]
+    taken = accepted(request.headers) or [("*/*", 1.0)]
     ranked = []
     for offered in (JSON, GRAPHQL_JSON):
         ranges = ("*/*", "application/*", offered)
-        matches = [(ranges.index(name), -at, quality) for at, (name, quality) in enumerate(accepted) if name in ranges]
+        matches = [(ranges.index(name), -at, quality) for at, (name, quality) in enumerate(taken) if name in ranges]
         precision, place, quality = max(matches, default=(0, 0, 0.0))
         if quality > 0:
             ranked.append((quality, precision, place, offered))
@@ -199,5 +184,5 @@ def _negotiate(request: Request) -> str:
 
 
 def _wants_page(request: Request) -> bool:
-    accepted = {media_type for media_type, quality in _accepted(request) if quality > 0}
-    return "text/html" in accepted and not accepted & {JSON, GRAPHQL_JSON}
+    taken = {media_type for media_type, quality in accepted(request.headers) if quality > 0}
+    return "text/html" in taken and not taken & {JSON, GRAPHQL_JSON}

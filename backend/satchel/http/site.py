@@ -1,11 +1,15 @@
 """The file manager: the page at `/` and the assets that its build made."""
 
+import os
 from pathlib import Path
 
 from fastapi import APIRouter
+from starlette.datastructures import Headers
 from starlette.responses import FileResponse, PlainTextResponse, Response
 from starlette.staticfiles import StaticFiles
 from starlette.types import Scope
+
+from satchel.http.accept import accepted
 
 APP = Path(__file__).parent.parent / "static" / "app"
 
@@ -46,10 +50,31 @@ async def file_manager() -> Response:
 
 
 class Built(StaticFiles):
-    """A folder of the build; before the first build there is nothing in it, which is no failure."""
+    """A folder of the build; before the first build there is nothing in it, which is no failure.
+
+    What the build packed is sent packed to whoever takes that.
+    """
 
     async def check_config(self) -> None:
         """Starlette fails here where the folder is missing."""
+
+    def file_response(
+        self, full_path: str | os.PathLike[str], stat_result: os.stat_result, scope: Scope, status_code: int = 200
+    ) -> Response:
+        """Send a file, or that the client has it."""
+        packed = Path(f"{full_path}.gz")
+        if not packed.is_file():
+            return super().file_response(full_path, stat_result, scope, status_code)
+        codings = dict(accepted(Headers(scope=scope), "accept-encoding"))
+        if codings.get("gzip", codings.get("*", 0)) > 0:
+            response = super().file_response(packed, packed.stat(), scope, status_code)
+            if isinstance(response, FileResponse):
+                response.headers["Content-Encoding"] = "gzip"
+                response.headers["Content-Type"] = FileResponse(full_path).headers["Content-Type"]
+        else:
+            response = super().file_response(full_path, stat_result, scope, status_code)
+        response.headers["Vary"] = "Accept-Encoding"
+        return response
 
 
 class Assets(Built):
