@@ -16,7 +16,7 @@ export class LanguageChoice {
   readonly locale: string = $derived.by(() => localeOf(this.current, this.#asked));
 
   constructor(asked: readonly string[] = typeof navigator === "undefined" ? [] : navigator.languages) {
-    this.#asked = asked;
+    this.#asked = asked.filter(isTag);
     this.#chosen = languages.find((each) => each === stored());
     this.#tell();
   }
@@ -50,6 +50,15 @@ const KEY = "satchel.language";
 
 export function localeOf(language: Language, asked: readonly string[]): string {
   return asked.find((each) => speaks(each, language) && each.includes("-")) ?? USUAL[language];
+}
+
+/** Chromium asks for "en-US@posix" where its system has no language, and Intl fails on what is no tag. */
+function isTag(asked: string): boolean {
+  try {
+    return Intl.getCanonicalLocales(asked).length > 0;
+  } catch {
+    return false;
+  }
 }
 
 function speaks(asked: string, language: Language): boolean {

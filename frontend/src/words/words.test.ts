@@ -39,6 +39,8 @@ describe("the language", () => {
     [["de", "en-US", "fr"], "en", "en-US"],
     [["ja"], "en", "en-GB"],
     [[], "en", "en-GB"],
+    [["en-US@posix"], "en", "en-GB"],
+    [["en-US@posix", "fr-CA"], "fr", "fr-CA"],
   ])("of a browser that asks for %j is %s", (asked, current, locale) => {
     const choice = new LanguageChoice(asked);
     expect([choice.current, choice.locale]).toEqual([current, locale]);
