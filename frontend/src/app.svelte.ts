@@ -15,6 +15,7 @@ import { KeyTable } from "./keys/shown.svelte";
 import { addressOf, OpenFile } from "./preview/open.svelte";
 import { copy } from "./ui/clipboard";
 import { Foot } from "./ui/foot.svelte";
+import { painted } from "./ui/painted";
 import { ThemeChoice } from "./ui/theme.svelte";
 import { Toasts } from "./ui/toasts.svelte";
 import type { Dropped } from "./uploads/dropped";
@@ -30,10 +31,13 @@ export const live = new LiveEvents();
 
 export const list: FileList = new FileList({
   page: (wanted, signal) => query(FilePage, wanted, signal),
-  totals: (filter, signal) => query(Totals, { filter, search: filter.search ?? null }, signal),
+  totals: async (filter, signal) => {
+    await painted();
+    return query(Totals, { filter, search: filter.search ?? null }, signal);
+  },
   listed: (eventCursor) => {
     selection.prune();
-    live.resumeFrom(eventCursor);
+    void painted().then(() => live.resumeFrom(eventCursor));
   },
 });
 
