@@ -43,6 +43,7 @@ async def states(manager: FileManager, server: Server) -> AsyncIterator[str]:
     await store(server, "regatta.py", CODE)
     await store(server, "sails.bin", noise(4000))
     await expect(manager.grid).to_have_attribute("aria-rowcount", "27")
+    await expect(manager.search).to_have_attribute("placeholder", re.compile("26"))  # counted
     yield "list"
 
     await manager.search.fill("nothing like it")
