@@ -32,6 +32,7 @@ from satchel.filenames import clean_filename
 from satchel.intake import Intake, Upload, Uploads
 from satchel.metadata import (
     FileFilter,
+    FileKind,
     FileOrder,
     FilePage,
     FileRecord,
@@ -187,6 +188,10 @@ class FileService:
     async def count(self, where: FileFilter) -> int:
         """How many files match."""
         return await self._metadata.count_files(where)
+
+    async def count_kinds(self, where: FileFilter) -> dict[FileKind, int]:
+        """How many files of each kind match, whatever kind the filter asks for."""
+        return await self._metadata.count_kinds(where)
 
     async def copies(self, hashes: Sequence[str]) -> dict[str, int]:
         """How many files share the bytes of each SHA-256."""

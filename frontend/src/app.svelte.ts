@@ -33,7 +33,7 @@ export const list: FileList = new FileList({
   page: (wanted, signal) => query(FilePage, wanted, signal),
   totals: async (filter, signal) => {
     await painted();
-    return query(Totals, { filter, search: filter.search ?? null }, signal);
+    return query(Totals, { filter }, signal);
   },
   listed: (eventCursor) => {
     selection.prune();

@@ -8,7 +8,7 @@ import pytest
 
 from kept import eventually
 from satchel.graphql.schema import MAX_IDS
-from satchel.metadata import EventKind
+from satchel.metadata import EventKind, FileKind
 from stacks import one_is_enough
 
 ORDERS = ["UPLOAD_DATE_DESC", "UPLOAD_DATE_ASC", "FILENAME_ASC", "FILENAME_DESC", "SIZE_DESC", "SIZE_ASC"]
@@ -286,6 +286,21 @@ async def test_the_total_is_counted_only_when_it_is_asked_for(library, spy):
     assert calls == []
     data = await run(library.client, '{ files(first: 1, filter: {search: "img"}) { totalCount nodes { id } } }')
     assert (data["files"]["totalCount"], len(data["files"]["nodes"]), len(calls)) == (2, 1, 1)
+
+
+async def test_kinds_are_counted_by_one_question(library, spy):
+    """All kinds are told, also those without a file, and whatever kind is asked for; what else is asked for counts."""
+    calls = spy(library.stack.metadata, "count_kinds")
+    everything = await run(library.client, "{ files(first: 500) { nodes { kind } kinds { kind count } } }")
+    kinds = [node["kind"] for node in everything["files"]["nodes"]]
+    expected = [{"kind": kind.name, "count": kinds.count(kind.name)} for kind in FileKind]
+    assert everything["files"]["kinds"] == expected
+    images = await run(library.client, "{ files(filter: {kind: IMAGE}) { kinds { kind count } } }")
+    assert images["files"]["kinds"] == expected
+    found = await run(library.client, '{ files(filter: {search: "img"}) { nodes { kind } kinds { kind count } } }')
+    kinds = [node["kind"] for node in found["files"]["nodes"]]
+    assert found["files"]["kinds"] == [{"kind": kind.name, "count": kinds.count(kind.name)} for kind in FileKind]
+    assert len(calls) == 3
 
 
 async def test_copies_are_counted_for_a_whole_page_at_once(library, spy):

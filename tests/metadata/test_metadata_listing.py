@@ -204,6 +204,9 @@ async def test_filters_narrow_a_listing(metadata, helper, way):
             ids = {record.id for record in (await metadata.list_files(10, None, where, order)).records}
             assert ids == {record.id for record in records}, where
         assert await metadata.count_files(where) == len(records)
+        kinds = await metadata.count_kinds(where)
+        assert list(kinds) == list(FileKind)
+        assert (kinds[where.kind] if where.kind else sum(kinds.values())) == len(records)
 
 
 @every_way

@@ -103,6 +103,14 @@ class PageInfo:
 
 
 @strawberry.type
+class KindCount:
+    """How many files are of a kind."""
+
+    kind: FileKind
+    count: int
+
+
+@strawberry.type
 class FileConnection:
     """One page of a listing."""
 
@@ -120,6 +128,14 @@ class FileConnection:
     async def total_count(self, info: Info[Context, None]) -> int:
         """A query of its own."""
         return await info.context.files.count(self.where)
+
+    @strawberry.field(
+        description="How many files of each kind match, whatever kind the filter asks for; counted only when asked for."
+    )
+    async def kinds(self, info: Info[Context, None]) -> list[KindCount]:
+        """One query for all kinds."""
+        counts = await info.context.files.count_kinds(self.where)
+        return [KindCount(kind=kind, count=number) for kind, number in counts.items()]
 
     @strawberry.field(
         description="Read before the list: `fileEvents(after: eventCursor)` goes on from here without a gap."

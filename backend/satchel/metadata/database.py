@@ -24,6 +24,7 @@ from .records import (
     Event,
     EventKind,
     FileFilter,
+    FileKind,
     FileOrder,
     FilePage,
     FileRecord,
@@ -189,6 +190,11 @@ class Metadata:
     async def count_files(self, c: AsyncConnection, where: FileFilter) -> int:
         """How many files match. Raises BAD_REQUEST for text that no file can hold."""
         return await listing.count(c, where)
+
+    @_reads
+    async def count_kinds(self, c: AsyncConnection, where: FileFilter) -> dict[FileKind, int]:
+        """How many files of each kind match, whatever kind the filter asks for. Raises as `count_files` does."""
+        return await listing.count_kinds(c, where)
 
     @_reads
     async def copies(self, c: AsyncConnection, sha256s: Collection[str]) -> dict[str, int]:

@@ -11,7 +11,7 @@ any of the newest names; else walk those blocks. Without a search, walk on.
 """
 
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 from uuid import UUID
@@ -38,7 +38,7 @@ from . import blocks, cursors
 from .clock import from_microseconds, to_microseconds
 from .grams import MAX_GRAMS, may_hold, of_term, position
 from .names import fold
-from .records import FileFilter, FileOrder, FilePage
+from .records import FileFilter, FileKind, FileOrder, FilePage
 from .rows import FILES, select_files, storable, to_record
 from .tables import blobs, files
 
@@ -97,13 +97,28 @@ async def count(c: AsyncConnection, where: FileFilter) -> int:
 
     Exact: where no filter lets few files through, the time grows with the number of files.
     """
+    number: int = (await c.execute(await _counting(c, where))).scalar_one()
+    return number
+
+
+async def count_kinds(c: AsyncConnection, where: FileFilter) -> dict[FileKind, int]:
+    """How many files of each kind match all but the kind that is asked for; as `count` in all else."""
+    counted = await c.execute(await _counting(c, replace(where, kind=None), files.c.kind))
+    numbers = {FileKind(kind): number for kind, number in counted}
+    return {kind: numbers.get(kind, 0) for kind in FileKind}
+
+
+async def _counting(c: AsyncConnection, where: FileFilter, *groups: Column[Any]) -> Select[Any]:
+    """A query for the number of files that match, in all or behind the columns that they are grouped by."""
     filters = _filters(where)
     source: _Columns = files.c
     for search in filters:
         if search.term and (await c.execute(select(search.number(c.dialect.name)))).scalar_one() <= FEW:
-            source = search.candidates(c.dialect.name, [f.column for f in filters]).subquery().c
-    matches = select(func.count()).where(*(f.holds(source) for f in filters))
-    return (await c.execute(matches if filters else matches.select_from(files))).scalar_one()
+            columns = {column.name: column for column in (*(f.column for f in filters), *groups)}
+            source = search.candidates(c.dialect.name, [*columns.values()]).subquery().c
+    grouped = [source[column.name] for column in groups]
+    matches = select(*grouped, func.count()).where(*(f.holds(source) for f in filters)).group_by(*grouped)
+    return matches if filters or groups else matches.select_from(files)
 
 
 def cursor(order: FileOrder, place: Any, file_id: UUID) -> str:

@@ -43,16 +43,9 @@ export const FilePage = graphql(
 );
 
 export const Totals = graphql(`
-  query Totals($filter: FileFilter, $search: String) {
-    files(first: 1, filter: $filter) { totalCount }
+  query Totals($filter: FileFilter) {
+    files(first: 1, filter: $filter) { kinds { kind count } }
     storage { files logicalBytes storedBytes }
-    IMAGE: files(first: 1, filter: { search: $search, kind: IMAGE }) { totalCount }
-    VIDEO: files(first: 1, filter: { search: $search, kind: VIDEO }) { totalCount }
-    AUDIO: files(first: 1, filter: { search: $search, kind: AUDIO }) { totalCount }
-    PDF: files(first: 1, filter: { search: $search, kind: PDF }) { totalCount }
-    TEXT: files(first: 1, filter: { search: $search, kind: TEXT }) { totalCount }
-    ARCHIVE: files(first: 1, filter: { search: $search, kind: ARCHIVE }) { totalCount }
-    OTHER: files(first: 1, filter: { search: $search, kind: OTHER }) { totalCount }
   }
 `);
 

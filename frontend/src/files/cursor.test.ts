@@ -15,7 +15,7 @@ describe("the cursor", () => {
     );
     list = new FileList({
       page: async () => ({ data: { files: { nodes, pageInfo: { hasNextPage: false, endCursor: null } } } }),
-      totals: async () => ({ data: { files: { totalCount: 5 }, storage } }),
+      totals: async () => ({ data: { files: { kinds: [{ kind: "TEXT", count: 5 }] }, storage } }),
       listed: () => {},
     });
     cursor = new Cursor(list);

@@ -25,7 +25,7 @@ describe("a deletion", () => {
       page: async () => ({
         data: { files: { nodes: files, pageInfo: { hasNextPage: false, endCursor: null } } },
       }),
-      totals: async () => ({ data: { files: { totalCount: 3 }, storage } }),
+      totals: async () => ({ data: { files: { kinds: [{ kind: "TEXT", count: 3 }] }, storage } }),
       listed: () => {},
     });
     await list.reload();

@@ -20,10 +20,11 @@ export interface Page {
   };
 }
 
-/** How many files there are in all, of the filter, and of its search by kind. */
-export type Totals = { files: { totalCount: number }; storage: StorageUsage } & {
-  [Kind in FileKind]?: { totalCount: number };
-};
+/** How many files there are in all, and of each kind what the search finds, whatever kind is shown. */
+export interface Totals {
+  files: { kinds: { kind: FileKind; count: number }[] };
+  storage: StorageUsage;
+}
 
 export interface ListSource {
   page(wanted: PageWanted, signal: AbortSignal): Promise<Answer<Page>>;
@@ -72,7 +73,7 @@ export class FileList {
   readonly arrivals: Set<string> = new Set();
 
   #counted = $state(0);
-  #totals = $state.raw<Totals>();
+  #kinds = $state.raw<ReadonlyMap<FileKind, number>>(new Map());
   /** Taken out of the rows before the service has been told. */
   #hidden = $state.raw<ReadonlyMap<string, StoredFile>>(new Map());
   #endCursor: string | null = null;
@@ -112,7 +113,7 @@ export class FileList {
 
   /** How many files of a kind the search finds, once that is known. */
   countOf(kind: FileKind): number | undefined {
-    const counted = this.#totals?.[kind]?.totalCount;
+    const counted = this.#kinds.get(kind);
     const { search } = this.#asked.filter;
     const hidden = [...this.#hidden.values()].filter((file) => belongs(file, { kind, ...(search ? { search } : {}) }));
     return counted === undefined ? undefined : Math.max(0, counted - hidden.length);
@@ -348,12 +349,14 @@ export class FileList {
     this.#counting?.abort();
     this.#counting = new AbortController();
     const start = Date.now();
-    const { data } = await this.#source.totals(this.#asked.filter, this.#counting.signal);
+    const { filter } = this.#asked;
+    const { data } = await this.#source.totals(filter, this.#counting.signal);
     if (!data) return;
     this.#countTook = Date.now() - start;
-    this.#counted = data.files.totalCount;
+    this.#kinds = new Map(data.files.kinds.map(({ kind, count }) => [kind, count]));
+    const shown = filter.kind ? [this.#kinds.get(filter.kind) ?? 0] : [...this.#kinds.values()];
+    this.#counted = shown.reduce((sum, count) => sum + count, 0);
     this.storage = data.storage;
-    this.#totals = data;
   }
 
   #later(what: "search" | "retry", wait: number, run: () => void): void {

@@ -3,7 +3,7 @@ import type { Answer } from "../api/answer";
 import type { FileOrder, StoredFile } from "../api/documents";
 import { FileList, type Page, type PageWanted } from "./list.svelte";
 import { belongs, comparator } from "./order";
-import { fileWith } from "./testing";
+import { fileWith, kindsOf } from "./testing";
 
 /** A service that pages by key, and answers when told to. */
 class Service {
@@ -26,7 +26,8 @@ class Service {
   totals = async (filter: PageWanted["filter"]) => {
     this.counts++;
     if (this.counting) await new Promise((resolve) => setTimeout(resolve, this.counting));
-    return { data: { files: { totalCount: this.matching(filter).length }, storage: this.storage } };
+    const { kind: _, ...rest } = filter;
+    return { data: { files: { kinds: kindsOf(this.matching(rest)) }, storage: this.storage } };
   };
 
   listed = (cursor: string) => this.cursors.push(cursor);

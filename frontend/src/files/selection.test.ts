@@ -29,7 +29,7 @@ describe("a selection", () => {
           data: { files: { nodes, pageInfo: { hasNextPage: false, endCursor: null }, eventCursor: "1" } },
         };
       },
-      totals: async () => ({ data: { files: { totalCount: 6 }, storage } }),
+      totals: async () => ({ data: { files: { kinds: [{ kind: "TEXT", count: 6 }] }, storage } }),
       listed: () => selection.prune(),
     });
     selection = new Selection(list);

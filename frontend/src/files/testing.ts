@@ -1,4 +1,4 @@
-import type { StoredFile } from "../api/documents";
+import type { FileKind, StoredFile } from "../api/documents";
 
 let made = 0;
 
@@ -18,4 +18,10 @@ export function fileWith(given: Partial<StoredFile> = {}): StoredFile {
     downloadUrl: `/files/${id}/download`,
     ...given,
   };
+}
+
+/** How many of the files are of each kind, as the service tells it. */
+export function kindsOf(files: readonly StoredFile[]): { kind: FileKind; count: number }[] {
+  const kinds = ["IMAGE", "VIDEO", "AUDIO", "PDF", "TEXT", "ARCHIVE", "OTHER"] as const;
+  return kinds.map((kind) => ({ kind, count: files.filter((file) => file.kind === kind).length }));
 }
