@@ -119,9 +119,9 @@ def frame(data: bytes, kind: int = 0x1, *, last: bool = True) -> bytes:
     return bytes([(0x80 if last else 0) | kind]) + length + bytes(4) + data
 
 
-def upgrade(connection: socket.socket) -> None:
+def upgrade(connection: socket.socket, *headers: str) -> None:
     """Make it a WebSocket."""
-    connection.sendall(_SOCKET)
+    connection.sendall(_SOCKET.removesuffix(b"\r\n") + b"".join(f"{one}\r\n".encode() for one in headers) + b"\r\n")
     answer(connection)
 
 

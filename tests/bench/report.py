@@ -16,7 +16,7 @@ from bench.scaled import DIRECT
 from bench.servers import nginx_version
 from bench.transfers import DOORS, GRAPHQL, NGINX, NGINX_DURABLE, QUIET, REST, Result
 
-MIB = 2**20
+KIB, MIB = 2**10, 2**20
 
 LARGE_GROWTH = 64 * MIB
 MANY_PEAK = 512 * MIB
@@ -33,6 +33,7 @@ LEAST = {
 DATABASE_WRITES = MIB  # per upload; bytes that are written twice would be more than that
 DEPTH_RATIO = 1.25  # "the same time", as far as a clock on a busy machine can tell
 PAGE_SECONDS = 0.01
+LIVE_SECONDS, WINDOW_MEMORY = 1, 100 * KIB
 STALL_SECONDS = 0.05
 CROWD_SECONDS = 0.1
 
@@ -94,6 +95,7 @@ def render(raw: dict[str, Any]) -> str:
         "many": _many,
         "small": _small,
         "pages": _pages,
+        "live": _live,
         "stalls": _stalls,
         "crowds": _crowds,
     }
@@ -258,6 +260,18 @@ def _pages(results: list[Result]) -> str:
     ))  # fmt: skip
 
 
+def _live(results: list[Result]) -> str:
+    lines = [
+        (f"{r['windows']:,}", *(_ms(r[key]) for key in ("median", "p99", "worst")), _ms(r["cpu"]), _kib(r["memory"]))
+        for r in results
+    ]
+    return "\n".join((
+        "From the answer to an upload until a window of the file manager is told of it; the server's processor time "
+        "for an upload and all that, and its memory for a window.\n",
+        _table(("windows", "median", "99 of 100", "worst", "processor", "memory"), lines),
+    ))  # fmt: skip
+
+
 def _stalls(results: list[Result]) -> str:
     lines = [(r["what"], _ms(r["median"]), _ms(r["worst"])) for r in sorted(results, key=lambda r: -r["median"])]
     return "\n".join((
@@ -338,11 +352,21 @@ def budgets(raw: dict[str, Any]) -> list[Budget]:
     if "pages" in raw:
         for database in dict.fromkeys(r["database"] for r in raw["pages"]):
             made += [_page_budget(raw["pages"], database), _depth_budget(raw["pages"], database)]
+    if "live" in raw:
+        made += _live_budgets(raw["live"])
     if "stalls" in raw:
         made.append(_stall_budget(raw["stalls"]))
     if "crowds" in raw:
         made += _crowd_budgets(raw["crowds"])
     return made
+
+
+def _live_budgets(results: list[Result]) -> Iterable[Budget]:
+    most = max(results, key=lambda r: r["windows"])
+    promise = f"99 of 100 of {most['windows']:,} windows are told within {_ms(LIVE_SECONDS)}"
+    yield Budget(promise, _ms(most["p99"]), most["p99"] <= LIVE_SECONDS)
+    promise = f"Each of {most['windows']:,} windows takes {_kib(WINDOW_MEMORY)} at most"
+    yield Budget(promise, _kib(most["memory"]), most["memory"] <= WINDOW_MEMORY)
 
 
 def _stall_budget(results: list[Result]) -> Budget:
@@ -440,6 +464,10 @@ def _verdict(budget: Budget) -> str:
 
 
 # Pieces
+
+
+def _kib(count: float) -> str:
+    return f"{count / KIB:.0f} KiB"
 
 
 def _size(count: float) -> str:

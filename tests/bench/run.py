@@ -1,7 +1,7 @@
 """Measures Satchel against its budgets, and beside nginx; prints Markdown, with the progress on standard error.
 
-    .venv/bin/python tests/bench/run.py [--quick] [--transfers] [--large] [--many] [--small] [--pages] [--stalls]
-        [--crowds]
+    .venv/bin/python tests/bench/run.py [--quick] [--transfers] [--large] [--many] [--small] [--pages] [--live]
+        [--stalls] [--crowds]
 
 Without a section's name all sections run. Needs Linux (/proc), and nginx with its dav module for the comparison.
 A budget that is missed is told and is no failure: a benchmark depends on its machine, and fails no build.
@@ -24,7 +24,7 @@ from pydantic import ByteSize, TypeAdapter
 TESTS = Path(__file__).resolve().parents[1]
 sys.path.append(str(TESTS))  # behind all others: folders of tests/ are named as packages are
 
-from bench import crowds, listings, report, scaled, stalls, transfers  # noqa: E402
+from bench import crowds, listings, live, report, scaled, stalls, transfers  # noqa: E402
 from bench.servers import nginx_binary  # noqa: E402
 
 MIB, GIB = 2**20, 2**30
@@ -37,6 +37,7 @@ SECTIONS = {
     "many": "the memory that many uploads at once take",
     "small": "small files in series",
     "pages": "pages of a long listing in both databases",
+    "live": "how soon many windows are told of an upload",
     "stalls": "how long hostile requests keep others waiting",
     "crowds": "how long many of them at once do, and the memory they take",
 }
@@ -58,6 +59,8 @@ class Scale:
     small_rounds: int = 3
     files: int = 1_000_000
     page_repeats: int = 10
+    windows: tuple[int, ...] = (10, 100, 1000)
+    events: int = 60
     stall_rounds: int = 9
     crowd: int = 1000
     crowd_size: int = 2 * GIB
@@ -79,6 +82,8 @@ QUICK = Scale(
     small_rounds=1,
     files=10_000,
     page_repeats=5,
+    windows=(10, 50),
+    events=8,
     stall_rounds=3,
     crowd=50,
     crowd_size=64 * MIB,
@@ -122,6 +127,7 @@ def _run(name: str, directory: Path, binary: str | None, scale: Scale) -> list[t
             directory, binary, scale.small, scale.small_size, scale.small_connections, scale.small_rounds, _say
         ),
         "pages": lambda: listings.pages(directory, scale.files, scale.page_repeats, _say),
+        "live": lambda: live.live(directory, scale.windows, scale.events, _say),
         "stalls": lambda: stalls.stalls(directory, scale.stall_rounds, _say),
         "crowds": lambda: crowds.crowds(directory, scale.crowd, scale.crowd_size, _say),
     }
