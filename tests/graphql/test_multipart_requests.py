@@ -396,6 +396,21 @@ async def test_an_operation_that_cannot_run_is_refused(refusing, operations, cod
 
 
 @one_is_enough
+async def test_a_file_that_does_not_come_is_missed_where_no_field_asks_for_it(refusing):
+    """Whoever names a file in the map sends it, whatever the operation does with it."""
+    body = request("{ __typename }", {"x": None}, {"0": ["variables.x"]})
+    assert_refused(await post(refusing.client, body), 400, "BAD_MULTIPART", "file part '0' is missing")
+
+
+@one_is_enough
+async def test_a_part_has_a_short_name(client):
+    """255 characters are taken, and one more is refused."""
+    await run(client, ONE, {"file": None}, {"n" * 255: ["variables.file"]}, file("n" * 255))
+    response = await post(client, request(ONE, {"file": None}, {"n" * 256: ["variables.file"]}, file("n" * 256)))
+    assert_refused(response, 400, "BAD_MULTIPART", "255")
+
+
+@one_is_enough
 @pytest.mark.parametrize("filename", ["", "..", "/"])
 async def test_a_filename_of_which_nothing_is_left_is_refused(refusing, filename):
     """A name has to name something."""

@@ -1,31 +1,6 @@
-"""Removes each safeguard in turn, in a copy of the tree, and shows that a test goes red: `make mutations`.
+"""The safeguards by which nothing is lost: of the order of steps, of locks, and of what a client or a store leaves."""
 
-A safeguard that can be removed without any test noticing is not tested. The copy is thrown away.
-"""
-
-import argparse
-import os
-import shutil
-import subprocess
-import sys
-import tempfile
-from pathlib import Path
-from typing import NamedTuple
-
-ROOT = Path(__file__).resolve().parents[2]
-LEFT_OUT = shutil.ignore_patterns(".git", ".venv", "node_modules", "data", ".*_cache", "__pycache__", ".artifacts")
-PASSED, FAILED = 0, 1  # https://docs.pytest.org/en/stable/reference/exit-codes.html
-
-
-class Mutation(NamedTuple):
-    """A safeguard; the code that is it, once in its file; what stands there instead; and the test that must notice."""
-
-    safeguard: str
-    path: str
-    code: str
-    instead: str
-    test: str
-
+from mutation import Mutation
 
 MUTATIONS = [
     Mutation(
@@ -307,55 +282,3 @@ MUTATIONS = [
         "faults/test_failpoints.py::test_an_upload[embedded-U1.intended]",
     ),
 ]
-
-
-def runs(tree: Path, *tests: str) -> subprocess.CompletedProcess[str]:
-    """Run tests of a tree on its own code."""
-    paths = [f"tests/{test}" for test in tests]
-    return subprocess.run(
-        [sys.executable, "-m", "pytest", "-q", "-x", "--no-header", *paths],
-        cwd=tree, env={**os.environ, "PYTHONPATH": str(tree / "backend")},
-        check=False, capture_output=True, text=True,
-    )  # fmt: skip
-
-
-def survives(tree: Path, mutation: Mutation) -> str:
-    """Apply a mutation to the tree and run its test; what is wrong then, or nothing where the test went red."""
-    path = tree / "backend/satchel" / mutation.path
-    code = path.read_text()
-    if code.count(mutation.code) != 1:
-        return "the code is not there any more, or more than once"
-    path.write_text(code.replace(mutation.code, mutation.instead))
-    try:
-        done = runs(tree, mutation.test)
-    finally:
-        path.write_text(code)
-    if done.returncode == FAILED:
-        return ""
-    return "SURVIVED" if done.returncode == PASSED else f"the test could not run:\n{done.stdout}{done.stderr}"
-
-
-def main() -> int:
-    """Try those whose safeguard has one of the words, or all."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("words", nargs="*", help="try only safeguards with one of these words")
-    words = parser.parse_args().words
-    chosen = [m for m in MUTATIONS if not words or any(word in m.safeguard for word in words)]
-    with tempfile.TemporaryDirectory(prefix="satchel-mutations-") as directory:
-        tree = Path(directory) / "tree"
-        shutil.copytree(ROOT, tree, ignore=LEFT_OUT, symlinks=True)
-        whole = runs(tree, *dict.fromkeys(mutation.test for mutation in chosen))
-        if whole.returncode != PASSED:
-            print(f"The tests are red with all safeguards in place:\n{whole.stdout}{whole.stderr}")
-            return 1
-        failures = 0
-        for mutation in chosen:
-            wrong = survives(tree, mutation)
-            failures += bool(wrong)
-            print(f"without {mutation.safeguard}: {wrong or 'caught'} ({mutation.test})", flush=True)
-    print(f"{len(chosen) - failures} of {len(chosen)} mutations caught")
-    return int(failures > 0)
-
-
-if __name__ == "__main__":
-    sys.exit(main())
