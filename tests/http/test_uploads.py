@@ -19,6 +19,7 @@ quick_to_reclaim = pytest.mark.settings(
     delete_grace=timedelta(microseconds=1), sweep_interval=timedelta(milliseconds=100)
 )
 LIMIT = 100_000
+CODED = {"Transfer-Encoding": "chunked"}
 
 
 def sha256(data):
@@ -274,6 +275,21 @@ async def test_the_size_limit_is_counted_to_the_byte(strict, strict_server, size
     await eventually(strict_server.kept.is_empty)
 
 
+@one_is_enough
+@pytest.mark.parametrize(
+    ("path", "files"), [pytest.param("/files/upload", 1, id="http"), pytest.param("/graphql", 10, id="graphql")]
+)
+async def test_a_file_that_is_too_large_by_its_length_is_not_read(strict_server, path, files):
+    """The refusal comes before the first byte of the body, and the connection is cut."""
+    async with connected(strict_server) as raw:
+        headers = {"Content-Type": MULTIPART, "Content-Length": str((files + 2) * LIMIT)}
+        await raw.request("POST", path, headers)
+        answer = await raw.answer()
+        assert (answer.status, answer.headers["connection"]) == (413, "close")
+        assert b"FILE_TOO_LARGE" in answer.body
+        assert b"SATCHEL_MAX_FILE_SIZE" in answer.body
+
+
 @pytest.mark.parametrize("size", [1000, LIMIT - 1, LIMIT, LIMIT + 1])
 async def test_a_length_that_is_too_short_for_the_form_is_a_broken_form(strict_server, size):
     """A Content-Length that lies cuts the form, and what stands behind it is not taken for a file."""
@@ -371,12 +387,11 @@ async def test_a_refusal_comes_before_the_body_and_the_connection_is_cut(strict_
     """The client reads why it was refused, and the server takes no more than a bounded rest of the body."""
     most = 64 * MIB
     async with connected(strict_server) as raw:
-        headers = {"Content-Type": MULTIPART, "Content-Length": str(1024 * MIB)}
-        await raw.request("POST", "/files/upload", headers, first)
+        await raw.request("POST", "/files/upload", {"Content-Type": MULTIPART, **CODED}, chunk(first))
         answer = await raw.answer()  # while the body has not even begun to flow
         assert (answer.status, answer.json()["code"]) == (status, code)
         assert answer.headers["connection"] == "close"
-        assert await raw.flood(most) < most / 2  # 4 MiB, and what the kernel's buffers hold
+        assert await raw.flood(most, chunk(b"x" * 65536)) < most / 2  # 4 MiB, and what the kernel's buffers hold
         assert await raw.is_closed()
 
 
@@ -436,13 +451,13 @@ async def test_an_extended_filename_is_no_filename(client):
 async def test_what_follows_a_form_is_dropped_and_the_connection_cut(strict, strict_server):
     """A form that is whole is answered, whatever is said to follow it, and no more of that is read."""
     async with connected(strict_server) as raw:
-        headers = {"Content-Type": MULTIPART, "Content-Length": str(1024 * MIB)}
-        await raw.request("POST", "/files/upload", headers, form(("file", "a.txt", b"data")))
+        whole = form(("file", "a.txt", b"data"))
+        await raw.request("POST", "/files/upload", {"Content-Type": MULTIPART, **CODED}, chunk(whole))
         await eventually(strict_server.kept.objects)
-        await raw.send(b"x" * 4000)
+        await raw.send(chunk(b"x" * 4000))
         answer = await raw.answer()
         assert (answer.status, answer.json()["size"], answer.headers["connection"]) == (200, 4, "close")
-        assert await raw.flood(64 * MIB) < 32 * MIB
+        assert await raw.flood(64 * MIB, chunk(b"x" * 65536)) < 32 * MIB
         assert await raw.is_closed()
     await strict.delete(f"/files/{answer.json()['id']}")
     await eventually(strict_server.kept.is_empty)
@@ -536,7 +551,7 @@ async def test_a_client_that_leaves_in_the_middle_leaves_nothing(strict_server, 
     """Of an upload that stops half way there is no file, no row and no object."""
     kept = strict_server.kept
     async with connected(strict_server) as raw:
-        headers = {"Content-Type": MULTIPART, "Content-Length": str(LIMIT * 2)}
+        headers = {"Content-Type": MULTIPART, "Content-Length": str(LIMIT + 1000)}
         await raw.request("POST", "/files/upload", headers, head_of_part("file", "a.bin") + b"x" * cut)
         await eventually(lambda: kept.count("uploads") == 1)
     await eventually(kept.is_empty)

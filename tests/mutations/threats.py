@@ -148,6 +148,13 @@ WEBSOCKETS = [
         "graphql/test_subscriptions.py::test_a_message_that_does_not_conform_is_invalid",
     ),
     Mutation(
+        "the look whether a peer is still there",
+        "http/server.py",
+        "ws_ping_interval=settings.websocket_ping_interval.total_seconds()",
+        "ws_ping_interval=None",
+        "graphql/test_subscriptions.py::test_a_peer_that_is_gone_is_noticed",
+    ),
+    Mutation(
         "the patience with a subscriber that does not read",
         "graphql/websocket.py",
         "async with asyncio.timeout(self._send_timeout):",
@@ -458,6 +465,13 @@ FORMS = [
         "        if self.size > self._limit:",
         "        if False:",
         "http/test_uploads.py::test_the_size_limit_is_counted_to_the_byte",
+    ),
+    Mutation(
+        "the refusal of a file by its length, before it is read",
+        "http/multipart.py",
+        "    if declared is not None and int(declared)",
+        "    if False and int(declared)",
+        "http/test_uploads.py::test_a_file_that_is_too_large_by_its_length_is_not_read",
     ),
     Mutation(
         "the removal of what was refused",
@@ -809,6 +823,13 @@ CONNECTIONS = [
         "        if self._head_bytes > self.limits.header_size + self.limits.url_size:",
         "        if False:",
         "http/test_slow_and_large.py::test_a_header_without_end_is_cut_off_and_kept_nowhere",
+    ),
+    Mutation(
+        "the refusal of other transfer codings",
+        "http/origins.py",
+        '        if headers.get("transfer-encoding", "chunked").strip().lower() != "chunked":',
+        "        if False:",
+        "http/test_uploads.py::test_a_request_with_an_ambiguous_length_is_refused_and_cut",
     ),
     Mutation(
         "the strictness about lengths",

@@ -12,7 +12,8 @@ from collections.abc import AsyncIterator
 from python_multipart.exceptions import MultipartParseError
 from python_multipart.multipart import MultipartParser, parse_options_header
 
-from satchel.errors import Code, SatchelError
+from satchel.config import Settings
+from satchel.errors import Code, SatchelError, too_large
 from satchel.http.body import ClientGone
 
 MARGIN = 1024  # bytes read before the first boundary and after the last one; there is no reason for any
@@ -25,6 +26,20 @@ _ESCAPES = {"%22": '"', "%0A": "\n", "%0D": "\r"}
 _ESCAPE = re.compile("|".join(_ESCAPES), re.IGNORECASE)
 _QUOTED = re.compile(rb'"(?:\\.|[^"\\])*"')
 _PARAMETER = re.compile(rb";([^;=]*)=")
+
+
+def refuse_by_length(declared: str | None, files: int, settings: Settings) -> None:
+    """Refuse a body that by its Content-Length holds a file over the limit, before any of it is read.
+
+    Bytes are counted all the same: a length may be missing, and what stands around the files has no fixed size.
+
+    Raises:
+        SatchelError: FILE_TOO_LARGE where more is declared than the largest form with so many `files` can have.
+    """
+    fields = (settings.max_operations_size, settings.max_map_size)
+    around = 2 * MARGIN + (files + len(fields)) * (MAX_PART_HEADER + MAX_BOUNDARY + len("--\r\n\r\n\r\n"))
+    if declared is not None and int(declared) > files * settings.max_file_size + sum(fields) + around:
+        raise too_large(int(settings.max_file_size))
 
 
 class _PartEnd:
