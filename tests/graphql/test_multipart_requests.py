@@ -343,6 +343,18 @@ BAD = {
     ),
     "a path below another file": (with_map({"0": ["variables.o.x"], "1": ["variables.o.x.y"]}), "does not fit"),
     "no variables at all": (form(field("operations", {"query": ONE}), good_map, file("0")), "does not fit"),
+    "operations that are not JSON, and a large file": (
+        form(field("operations", "{ x }"), good_map, file("0", b"a" * 70_000)),
+        "'operations'",
+    ),
+    "operations that are empty": (form(field("operations", ""), good_map, file("0")), "'operations'"),
+    "a map that is an empty array": (form(good, field("map", []), file("0")), "'map'"),
+    "a map that is empty": (form(good, field("map", ""), file("0")), "'map'"),
+    "a header of a part that ends early": (b"--" + BOUNDARY + b"\r\nContent-Disposition", "closing boundary"),
+    "a header of a part that begins with a space": (
+        b"--" + BOUNDARY + b"\r\n Content-Disposition: form-data;",
+        "malformed",
+    ),
     "the wrong boundary": (b"--other\r\n\r\n--other--", "boundary"),
     "an empty body": (b"", "first boundary"),
 }

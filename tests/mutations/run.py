@@ -34,9 +34,16 @@ def copied(tree: Path) -> Path:
     return tree
 
 
+def build(tree: Path) -> None:
+    """Build the file manager of a tree anew, where it is not up to date."""
+    installed = [argument for name in LENT for argument in ("-o", f"{name}/.installed")]
+    subprocess.run(["make", *installed, "backend/satchel/static/.built"], cwd=tree, check=True, capture_output=True)
+
+
 def runs(tree: Path, *tests: str) -> subprocess.CompletedProcess[str]:
     """Run tests of a tree on its own code."""
     paths = [f"tests/{test}" for test in tests]
+    build(tree)
     return subprocess.run(
         [sys.executable, "-m", "pytest", "-q", "-x", "--no-header", *paths],
         cwd=tree, env={**os.environ, "PYTHONPATH": str(tree / "backend")},

@@ -262,6 +262,14 @@ FILES = [
         "",
         "http/test_origins.py::test_every_answer_is_safe_in_a_browser",
     ),
+    Mutation(
+        "names being text and nothing else in the file manager",
+        "ui/CutName.svelte",
+        '<span class="head" aria-hidden="true">{parts[0]}</span>',
+        '<span class="head" aria-hidden="true">{@html parts[0]}</span>',
+        "e2e/test_previews.py::test_a_name_is_only_ever_text",
+        folder="frontend/src",
+    ),
 ]
 
 NAMES = [
@@ -329,17 +337,11 @@ NAMES = [
         "http/test_content.py::test_a_link_is_of_one_file_and_not_of_its_name_or_bytes",
     ),
     Mutation(
-        "the exact name of what is deleted",
-        "blobs/s3/bucket.py",
-        "async for found, upload_id in self.unfinished(name) if found == name]",
-        "async for found, upload_id in self.unfinished(name[:5])]",
-        "blobs/test_s3_blobs.py::test_the_files_of_other_names_stay",
-    ),
-    Mutation(
         "the exact id of what is deleted",
         "metadata/database.py",
         "        query = select_files(files.c.id.in_(file_ids)).add_columns(files.c.blob_id)\n",
-        "        query = select_files(files.c.id >= min(file_ids)).add_columns(files.c.blob_id)\n",
+        "        query = select_files(files.c.blob_id.in_(select(files.c.blob_id).where(files.c.id.in_(file_ids))))\n"
+        "        query = query.add_columns(files.c.blob_id)\n",
         "http/test_content.py::test_only_the_file_of_an_id_is_deleted",
     ),
 ]
