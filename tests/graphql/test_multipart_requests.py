@@ -323,6 +323,7 @@ BAD = {
     "a path to all variables": (with_map({"0": ["variables"]}), "'variables'"),
     "a path that is empty": (with_map({"0": [""]}), "''"),
     "a path of a batch": (with_map({"0": ["0.variables.files.0"]}), "'0.variables.files.0'"),
+    "a path to the extensions": (with_map({"0": ["extensions.files.0"]}), "'extensions.files.0'"),
     "a path that ends in a dot": (with_map({"0": ["variables.files."]}), "'variables.files.'"),
     "a path with two dots": (with_map({"0": ["variables..files"]}), "'variables..files'"),
     "a path to no variable": (with_map({"0": ["variables.other"]}), "'variables.other'"),

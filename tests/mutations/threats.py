@@ -726,8 +726,8 @@ DOWNLOADS = [
     Mutation(
         "the connections for downloads alone",
         "blobs/s3/bucket.py",
-        "        self._downloads = self._new_session(pool=POOL_TIMEOUT)\n",
-        "        self._downloads = self._uploads\n",
+        "        self._uploads = self._new_session()\n        self._downloads = self._new_session(pool=POOL_TIMEOUT)\n",
+        "        self._uploads = self._downloads = self._new_session(pool=POOL_TIMEOUT)\n",
         "blobs/test_s3_blobs.py::test_downloads_do_not_take_the_connections_of_others",
     ),
     Mutation(
