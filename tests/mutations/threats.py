@@ -376,10 +376,17 @@ FORMS = [
         "http/test_uploads.py::test_a_form_that_no_browser_sends_is_refused_and_cut",
     ),
     Mutation(
-        "the size of a part's headers",
+        "the size of a part's header while it comes",
         "http/multipart.py",
-        "MAX_PART_HEADER = 8 * 1024",
-        "MAX_PART_HEADER = 8 * 1024**3",
+        "            max_header_size=MAX_PART_HEADER,\n",
+        "            max_header_size=2**30,\n",
+        "http/test_uploads.py::test_a_form_that_no_browser_sends_is_refused_and_cut",
+    ),
+    Mutation(
+        "the size of a part's headers together",
+        "http/multipart.py",
+        "        if sum(len(name) + len(value) for name, value in self._headers.items()) > MAX_PART_HEADER:",
+        "        if False:",
         "http/test_uploads.py::test_a_form_that_no_browser_sends_is_refused_and_cut",
     ),
     Mutation(
