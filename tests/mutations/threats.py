@@ -344,6 +344,27 @@ NAMES = [
         "        query = query.add_columns(files.c.blob_id)\n",
         "http/test_content.py::test_only_the_file_of_an_id_is_deleted",
     ),
+    Mutation(
+        "the refusal of a link in the place of an object",
+        "blobs/local.py",
+        "flags | os.O_NOFOLLOW",
+        "flags",
+        "blobs/test_local_blobs.py::test_a_planted_link_is_not_followed",
+    ),
+    Mutation(
+        "the refusal of a link on the way to it",
+        "blobs/local.py",
+        "os.O_DIRECTORY | os.O_NOFOLLOW",
+        "os.O_DIRECTORY",
+        "blobs/test_local_blobs.py::test_a_planted_link_to_a_directory_is_not_followed",
+    ),
+    Mutation(
+        "the one spelling of an id",
+        "files.py",
+        're.compile(r"[0-9A-Fa-f]{8}(-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}")',
+        're.compile(r"(urn:uuid:)?[{]?[0-9A-Fa-f-]{32,36}[}]?")',
+        "http/test_content.py::test_a_file_has_one_name",
+    ),
 ]
 
 FORMS = [
@@ -671,6 +692,20 @@ OPERATIONS = [
         "hide_suggestions=False",
         "graphql/test_query_limits.py::test_the_schema_and_the_playground_can_be_kept_back",
     ),
+    Mutation(
+        "the bound on what validation compares",
+        "graphql/limits.py",
+        "if meter.repeats() > limits.repeats:",
+        "if False:",
+        "graphql/test_query_limits.py::test_an_operation_that_asks_for_too_much_is_refused",
+    ),
+    Mutation(
+        "the bound on mistakes that are told",
+        "graphql/operation.py",
+        "MAX_ERRORS = 20",
+        "MAX_ERRORS = 10_000",
+        "graphql/test_query_limits.py::test_an_answer_does_not_list_every_mistake",
+    ),
 ]
 
 DOWNLOADS = [
@@ -758,6 +793,27 @@ DOWNLOADS = [
         "0.0.0.0:${POSTGRES_PORT:-5432}:5432",
         "test_compose.py::test_every_port_is_published_to_this_machine_only",
         folder=".",
+    ),
+    Mutation(
+        "the refusal to follow the store elsewhere",
+        "blobs/s3/bucket.py",
+        "        tracing.on_request_redirect.append(_refuse_redirect)\n",
+        "",
+        "blobs/test_s3_faults.py::test_no_redirect_is_followed",
+    ),
+    Mutation(
+        "the same, seen from outside",
+        "blobs/s3/bucket.py",
+        "        tracing.on_request_redirect.append(_refuse_redirect)\n",
+        "",
+        "instances/test_unfaithful_stores.py::test_the_server_connects_to_its_database_and_store_alone",
+    ),
+    Mutation(
+        "the end of what a client left",
+        "http/content.py",
+        "        finally:\n            await self._blob.aclose()\n",
+        "        finally:\n            pass\n",
+        "http/test_content.py::test_clients_that_ask_and_leave_hold_no_connection_to_the_store",
     ),
 ]
 
@@ -849,6 +905,41 @@ CONNECTIONS = [
         "        self._in_head = True  # or",
         "http/test_uploads.py::test_a_request_with_an_ambiguous_length_is_refused_and_cut",
     ),
+    Mutation(
+        "the turns of others between frames",
+        "http/connections/websockets.py",
+        "FRAMES_AT_ONCE = 8 * KIB",
+        "FRAMES_AT_ONCE = 1024 * KIB",
+        "http/test_turns.py::test_one_read_of_frames_takes_many_turns",
+    ),
+    Mutation(
+        "the turns of others between chunks",
+        "http/connections/requests.py",
+        "\nAT_ONCE = 32 * KIB",
+        "\nAT_ONCE = 1024 * KIB",
+        "http/test_turns.py::test_one_read_of_small_chunks_takes_many_turns",
+    ),
+    Mutation(
+        "the turns of others between events",
+        "events/__init__.py",
+        "                async with self._turn:\n                    await asyncio.sleep(0)\n",
+        "",
+        "events/test_event_log.py::test_in_each_turn_of_the_loop_one_event_is_told",
+    ),
+    Mutation(
+        "not parsing ahead what is not answered yet",
+        "http/connections/requests.py",
+        "return not self.pipeline",
+        "return True",
+        "http/test_turns.py::test_of_many_requests_in_one_read_few_are_parsed_ahead",
+    ),
+    Mutation(
+        "not listening to a peer that takes no answers",
+        "http/connections/websockets.py",
+        "return self.writable.is_set() and not self.read_paused",
+        "return not self.read_paused",
+        "http/test_turns.py::test_a_peer_that_takes_no_answers_is_not_read",
+    ),
 ]
 
 ANSWERS = [
@@ -872,6 +963,27 @@ ANSWERS = [
         "return problem(internal(request.state.request_id), ",
         "return problem(SatchelError(Code.INTERNAL, repr(error)), ",
         "graphql/test_over_http.py::test_an_unexpected_failure_of_a_route_is_a_problem_document",
+    ),
+    Mutation(
+        "the escapes of the log for people",
+        "logs.py",
+        "            _printable,\n",
+        "",
+        "test_logs.py::test_no_client_writes_into_the_log_as_it_likes",
+    ),
+    Mutation(
+        "the silence of tracebacks about values",
+        "logs.py",
+        "show_locals=False",
+        "show_locals=True",
+        "test_logs.py::test_no_client_writes_into_the_log_as_it_likes",
+    ),
+    Mutation(
+        "the silence about what the store said",
+        "blobs/s3/failures.py",
+        'raise SatchelError(Code.STORE_UNAVAILABLE, "The blob store failed; try again later.")',
+        "raise SatchelError(Code.STORE_UNAVAILABLE, str(error))",
+        "instances/test_unfaithful_stores.py::test_no_answer_tells_of_the_store",
     ),
 ]
 
