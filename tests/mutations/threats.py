@@ -944,6 +944,13 @@ CONNECTIONS = [
 
 ANSWERS = [
     Mutation(
+        "the silence about what the database said",
+        "metadata/pool.py",
+        "                    raise\n                raise failure from error\n",
+        "                    raise\n                raise SatchelError(failure.code, reason(error)) from error\n",
+        "instances/test_outages.py::test_a_database_that_is_away",
+    ),
+    Mutation(
         "the escapes of the log for machines",
         "logs.py",
         'structlog.processors.JSONRenderer(separators=(",", ":"))',
