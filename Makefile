@@ -46,8 +46,8 @@ check: $(BACKEND) $(FRONTEND) ## Lint, formatting and types, of both sides and o
 faults: $(BACKEND) ## Kill, cut and starve servers by the hundred, for hours, and see that nothing is lost
 	@$(BIN)/python -m pytest --full tests/faults
 
-mutations: $(BACKEND) ## Remove each safeguard in turn, and see that a test goes red
-	@$(BIN)/python tests/faults/mutations.py
+mutations: $(BACKEND) $(STATIC) ## Remove each safeguard in turn, and see that a test goes red (WORDS=... tries some)
+	@$(BIN)/python tests/mutations/run.py $(WORDS)
 
 bench: $(BACKEND) ## Measure memory, speed and listings against the budgets
 	@$(BIN)/python tests/bench/run.py

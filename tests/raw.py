@@ -10,6 +10,13 @@ import orjson
 SECONDS = 30  # a bound for each wait; nothing is measured by it
 BOUNDARY = b"raw-boundary"
 MULTIPART = "multipart/form-data; boundary=" + BOUNDARY.decode()
+HANDSHAKE = {
+    "Connection": "Upgrade",
+    "Upgrade": "websocket",
+    "Sec-WebSocket-Version": "13",
+    "Sec-WebSocket-Key": "dGhlIHNhbXBsZSBub25jZQ==",
+    "Sec-WebSocket-Protocol": "graphql-transport-ws",
+}
 
 
 @dataclass

@@ -153,6 +153,10 @@ class Settings(BaseSettings):
     websocket_init_timeout: Seconds = Field(
         timedelta(seconds=10), description="How long a WebSocket may wait with `connection_init`."
     )
+    websocket_ping_interval: Seconds = Field(
+        timedelta(seconds=20),
+        description="How often a WebSocket is pinged; one that answers none for as long again is given up.",
+    )
     websocket_send_timeout: Seconds = Field(
         timedelta(seconds=30), description="How long a subscriber may not read before it is closed (1013)."
     )

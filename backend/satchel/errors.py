@@ -85,6 +85,11 @@ class CannotStart(Exception):
     """Why a server cannot start, in one line that names the setting to look at."""
 
 
+def too_large(limit: int) -> SatchelError:
+    """FILE_TOO_LARGE, with the most bytes that a file may have."""
+    return SatchelError(Code.FILE_TOO_LARGE, f"A file may have {limit:,} bytes at most (SATCHEL_MAX_FILE_SIZE).")
+
+
 def not_found(file_id: object) -> SatchelError:
     """NOT_FOUND for an id, malformed ones included: an id that is no UUID names no file."""
     return SatchelError(Code.NOT_FOUND, f"There is no file with the id {str(file_id)[:64]!r}.")

@@ -17,7 +17,7 @@ import structlog
 
 from satchel.blobs import BlobStore, BlobWriter, new_object_name
 from satchel.config import Settings
-from satchel.errors import Code, SatchelError
+from satchel.errors import Code, SatchelError, too_large
 from satchel.failpoints import reach
 from satchel.filenames import clean_filename
 from satchel.media import HEAD_SIZE, detect_type, kind_of
@@ -71,9 +71,7 @@ class Upload:
         """
         self.size += len(data)
         if self.size > self._limit:
-            raise SatchelError(
-                Code.FILE_TOO_LARGE, f"A file may have {self._limit:,} bytes at most (SATCHEL_MAX_FILE_SIZE)."
-            )
+            raise too_large(self._limit)
         if len(self._head) < HEAD_SIZE:
             self._head += bytes(data[: HEAD_SIZE - len(self._head)])
         while data:

@@ -1,4 +1,4 @@
-"""Safeguards that no other test would miss; `mutations.py` removes each of them in turn, and those of other tests."""
+"""Safeguards that no other test would miss; `make mutations` removes each of them in turn, and those of other tests."""
 
 import asyncio
 import os

@@ -323,6 +323,7 @@ BAD = {
     "a path to all variables": (with_map({"0": ["variables"]}), "'variables'"),
     "a path that is empty": (with_map({"0": [""]}), "''"),
     "a path of a batch": (with_map({"0": ["0.variables.files.0"]}), "'0.variables.files.0'"),
+    "a path to the extensions": (with_map({"0": ["extensions.files.0"]}), "'extensions.files.0'"),
     "a path that ends in a dot": (with_map({"0": ["variables.files."]}), "'variables.files.'"),
     "a path with two dots": (with_map({"0": ["variables..files"]}), "'variables..files'"),
     "a path to no variable": (with_map({"0": ["variables.other"]}), "'variables.other'"),
@@ -343,6 +344,18 @@ BAD = {
     ),
     "a path below another file": (with_map({"0": ["variables.o.x"], "1": ["variables.o.x.y"]}), "does not fit"),
     "no variables at all": (form(field("operations", {"query": ONE}), good_map, file("0")), "does not fit"),
+    "operations that are not JSON, and a large file": (
+        form(field("operations", "{ x }"), good_map, file("0", b"a" * 70_000)),
+        "'operations'",
+    ),
+    "operations that are empty": (form(field("operations", ""), good_map, file("0")), "'operations'"),
+    "a map that is an empty array": (form(good, field("map", []), file("0")), "'map'"),
+    "a map that is empty": (form(good, field("map", ""), file("0")), "'map'"),
+    "a header of a part that ends early": (b"--" + BOUNDARY + b"\r\nContent-Disposition", "closing boundary"),
+    "a header of a part that begins with a space": (
+        b"--" + BOUNDARY + b"\r\n Content-Disposition: form-data;",
+        "malformed",
+    ),
     "the wrong boundary": (b"--other\r\n\r\n--other--", "boundary"),
     "an empty body": (b"", "first boundary"),
 }
@@ -393,6 +406,21 @@ async def test_an_operation_that_cannot_run_is_refused(refusing, operations, cod
     body = form(field("operations", operations), good_map, file("0"))
     assert_refused(await post(refusing.client, body, accept), 400, code)
     await eventually(refusing.kept.is_empty)
+
+
+@one_is_enough
+async def test_a_file_that_does_not_come_is_missed_where_no_field_asks_for_it(refusing):
+    """Whoever names a file in the map sends it, whatever the operation does with it."""
+    body = request("{ __typename }", {"x": None}, {"0": ["variables.x"]})
+    assert_refused(await post(refusing.client, body), 400, "BAD_MULTIPART", "file part '0' is missing")
+
+
+@one_is_enough
+async def test_a_part_has_a_short_name(client):
+    """255 characters are taken, and one more is refused."""
+    await run(client, ONE, {"file": None}, {"n" * 255: ["variables.file"]}, file("n" * 255))
+    response = await post(client, request(ONE, {"file": None}, {"n" * 256: ["variables.file"]}, file("n" * 256)))
+    assert_refused(response, 400, "BAD_MULTIPART", "255")
 
 
 @one_is_enough

@@ -18,15 +18,17 @@ from hypothesis import HealthCheck, given
 from hypothesis import settings as examples
 from hypothesis import strategies as st
 from websockets.exceptions import ConnectionClosed
+from websockets.frames import Opcode
 
 from clients import client_at
 from kept import eventually
+from raw import HANDSHAKE, connected
 from satchel.config import KIB
 from satchel.graphql.executor import SharingExecutor
 from satchel.graphql.schema import core_schema
 from satchel.graphql.types import FileEvent
 from satchel.metadata import cursors
-from sockets import EVENTS, PROTOCOL, opened, ready
+from sockets import EVENTS, PROTOCOL, SECONDS, opened, ready
 from stacks import one_is_enough
 
 
@@ -415,6 +417,21 @@ async def test_a_connection_that_says_nothing_is_closed(server):
         await pinging.send("ping")
         assert await silent.closed() == 4408
         assert await pinging.closed() == 4408
+
+
+@one_is_enough
+@pytest.mark.settings(websocket_ping_interval="0.5s")
+async def test_a_peer_that_is_gone_is_noticed(server):
+    """Who answers no ping is given up; who does may be silent for as long as it likes."""
+    async with opened(server) as quiet, connected(server) as gone:
+        await quiet.initialise()
+        await gone.request("GET", "/graphql", HANDSHAKE)
+        assert (await gone.reader.readuntil(b"\r\n\r\n")).startswith(b"HTTP/1.1 101 ")
+        async with asyncio.timeout(SECONDS):
+            frames = await gone.reader.read()
+        assert (frames[0] & 0x0F, (1011).to_bytes(2) in frames) == (Opcode.PING, True)
+        await quiet.subscribe("{ __typename }")
+        assert await quiet.next() == {"__typename": "Query"}
 
 
 @one_is_enough

@@ -5,6 +5,7 @@ import base64
 import hashlib
 import random
 import re
+import unicodedata
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime, parsedate_to_datetime
@@ -13,13 +14,13 @@ from urllib.parse import unquote
 
 import httpx
 import pytest
-from hypothesis import example, given
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from starlette.datastructures import Headers
 
 from clients import client_at
 from kept import eventually
-from raw import connected
+from raw import END, MULTIPART, connected, head_of_part
 from satchel.blobs import Slice
 from satchel.errors import Code, SatchelError
 from satchel.filenames import clean_filename
@@ -141,6 +142,26 @@ async def test_a_deleted_file_is_gone(client, text):
         assert (await client.get(f"/files/{text['id']}{route}")).status_code == 404
 
 
+@one_is_enough
+async def test_a_link_is_of_one_file_and_not_of_its_name_or_bytes(client):
+    """The links of a deleted file lead nowhere, also when the same bytes come again under the same name."""
+    old = await upload(client, "a.txt", b"data")
+    await client.delete(f"/files/{old['id']}")
+    new = await upload(client, "a.txt", b"data")
+    assert [(await client.get(file["download_url"])).status_code for file in (old, new)] == [404, 200]
+    assert (await client.get(old["preview_url"])).status_code == 404
+
+
+async def test_only_the_file_of_an_id_is_deleted(client, kept):
+    """Neither others of the same bytes, nor others whose ids are near, nor any by a part of an id."""
+    files = [await upload(client, name, data) for name, data in (("a", b"1"), ("b", b"1"), ("c", b"2"))]
+    for part in (files[0]["id"][:-1], files[0]["id"][:8], "", "%25", "*"):
+        assert (await client.delete(f"/files/{part}")).status_code in {404, 405}
+    assert (await client.delete(f"/files/{files[0]['id']}")).status_code == 200
+    assert {file["id"] for file in (await client.get("/files")).json()} == {files[1]["id"], files[2]["id"]}
+    assert [(await client.get(file["download_url"])).content for file in files[1:]] == [b"1", b"2"]
+
+
 async def test_a_rename_keeps_the_validators(client, stack, text):
     """A new name reaches the download; the bytes are the same, and so is their ETag."""
     await stack.files.rename(text["id"], "новое.txt")
@@ -256,6 +277,19 @@ async def test_ranges_in_several_lines_are_several_ranges(reader, digits):
     """Two Range lines are a list of two, which is answered with all bytes."""
     response = await reader.get(digits["download_url"], headers=[("range", "bytes=0-1"), ("range", "bytes=3-4")])
     assert response.status_code == 200
+
+
+@one_is_enough
+async def test_a_range_of_any_length_is_answered(reader, digits):
+    """As many ranges, and numbers as long, as a head has room for."""
+    for asked, status in (
+        ("bytes=" + "0-1," * 15_000 + "0-1", 200),
+        ("bytes=" + "9" * 60_000 + "-", 416),
+        ("bytes=" + "0" * 60_000 + "-1", 206),
+        ("bytes=-" + "9" * 60_000, 206),
+        ("bytes=" + " " * 60_000 + "x", 200),
+    ):
+        assert (await reader.get(digits["download_url"], headers={"range": asked})).status_code == status
 
 
 async def test_ranges_of_nothing(reader):
@@ -479,6 +513,43 @@ async def test_names_survive_the_round_trip(reader, name):
     match = _DISPOSITION.fullmatch(values[0])
     assert match
     assert unquote(match["any"] or match["plain"]) == name == file["filename"]
+
+
+ANY_NAME = st.text(
+    st.one_of(
+        st.characters(exclude_categories=["Cs"]),
+        st.sampled_from(["a", ".", "/", "\\", '"', "%", ";", "=", "'", "\r", "\n", "\0", "\x1b", "\x9b", "\x7f", " "]),
+        st.sampled_from(["\u202e", "\u2066", "\u200f", "\ufeff", "\uff02", "\uff0f", "\u0301", "é", "年", "🏽"]),
+    ),
+    max_size=40,
+)
+
+
+@one_is_enough
+@settings(max_examples=100)
+@given(ANY_NAME)
+@example("\x9b2J\x7f.txt")
+@example("invoice\u202egpj.exe")
+@example("\uff02; filename=\uff02evil.exe")
+@example("年" * 200 + ".txt")
+@example("a\r\nSet-Cookie: x=1.txt")
+async def test_any_name_makes_one_header(reader, name):
+    """Of whatever a client calls its file, a name is left that shows, saves and heads as itself, or none."""
+    escaped = name.replace('"', "%22").replace("\r", "%0D").replace("\n", "%0A")
+    body = head_of_part("file", escaped) + b"x" + END
+    response = await reader.post("/files/upload", content=body, headers={"Content-Type": MULTIPART})
+    if response.status_code != 200:
+        assert (response.status_code, response.json()["code"]) in {(400, "INVALID_FILENAME"), (400, "BAD_MULTIPART")}
+        return
+    kept = response.json()["filename"]
+    assert 0 < len(kept.encode()) <= 255
+    assert not set(kept) & set('/\\"\u061c\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069')
+    assert not any(unicodedata.category(char) in {"Cc", "Cs", "Zl", "Zp"} for char in kept)
+    values = (await reader.get(response.json()["download_url"])).headers.get_list("content-disposition")
+    assert len(values) == 1
+    match = _DISPOSITION.fullmatch(values[0])
+    assert match
+    assert (match["plain"] if match["any"] is None else unquote(match["any"], errors="strict")) == kept
 
 
 # --- the store --------------------------------------------------------------------------------------------------------

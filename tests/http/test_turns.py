@@ -12,7 +12,7 @@ from uvicorn.server import ServerState
 from websockets.frames import Frame, Opcode
 
 from kept import eventually
-from raw import MULTIPART, chunk, connected
+from raw import HANDSHAKE, MULTIPART, chunk, connected
 from satchel.config import KIB, MIB, Settings
 from satchel.http.connections.limits import Limits
 from satchel.http.connections.requests import LimitedProtocol
@@ -22,12 +22,6 @@ from stacks import one_is_enough
 pytestmark = one_is_enough
 
 LIMITS = Limits.of(Settings(_env_file=None))
-HANDSHAKE = {
-    "Connection": "Upgrade",
-    "Upgrade": "websocket",
-    "Sec-WebSocket-Version": "13",
-    "Sec-WebSocket-Key": "dGhlIHNhbXBsZSBub25jZQ==",
-}
 
 
 @asynccontextmanager

@@ -9,7 +9,7 @@ import httpx
 import pytest
 
 from kept import eventually
-from raw import END, MULTIPART, chunk, connected, head_of_part
+from raw import BOUNDARY, END, MULTIPART, chunk, connected, head_of_part
 from satchel.blobs.local import MAX_STEP as STEP
 from satchel.blobs.local import LocalBlobWriter
 from satchel.config import MIB
@@ -19,6 +19,7 @@ quick_to_reclaim = pytest.mark.settings(
     delete_grace=timedelta(microseconds=1), sweep_interval=timedelta(milliseconds=100)
 )
 LIMIT = 100_000
+CODED = {"Transfer-Encoding": "chunked"}
 
 
 def sha256(data):
@@ -198,6 +199,18 @@ async def test_a_declared_hash_that_does_not_match_keeps_nothing(client, kept, o
     await eventually(kept.is_empty)
 
 
+@one_is_enough
+async def test_a_hash_is_never_taken_for_bytes(client, kept):
+    """Who knows the hash of a file has no file by that: the bytes must come, and be those."""
+    known = sha256(b"known")
+    await uploaded(client, b"known")
+    assert_problem(await post_form(client, form(("hash", None, known.encode()))), 400, "BAD_MULTIPART", "missing")
+    response = await post_form(client, form(("hash", None, known.encode()), ("file", "a.txt", b"")))
+    assert_problem(response, 422, "HASH_MISMATCH")
+    await eventually(kept.is_clean)
+    assert kept.count("files") == 1
+
+
 # Idempotency keys
 
 
@@ -262,9 +275,25 @@ async def test_the_size_limit_is_counted_to_the_byte(strict, strict_server, size
     await eventually(strict_server.kept.is_empty)
 
 
-async def test_a_length_that_is_too_short_for_the_form_is_a_broken_form(strict_server):
+@one_is_enough
+@pytest.mark.parametrize(
+    ("path", "files"), [pytest.param("/files/upload", 1, id="http"), pytest.param("/graphql", 10, id="graphql")]
+)
+async def test_a_file_that_is_too_large_by_its_length_is_not_read(strict_server, path, files):
+    """The refusal comes before the first byte of the body, and the connection is cut."""
+    async with connected(strict_server) as raw:
+        headers = {"Content-Type": MULTIPART, "Content-Length": str((files + 20) * LIMIT)}
+        await raw.request("POST", path, headers)
+        answer = await raw.answer()
+        assert (answer.status, answer.headers["connection"]) == (413, "close")
+        assert b"FILE_TOO_LARGE" in answer.body
+        assert b"SATCHEL_MAX_FILE_SIZE" in answer.body
+
+
+@pytest.mark.parametrize("size", [1000, LIMIT - 1, LIMIT, LIMIT + 1])
+async def test_a_length_that_is_too_short_for_the_form_is_a_broken_form(strict_server, size):
     """A Content-Length that lies cuts the form, and what stands behind it is not taken for a file."""
-    body = form(("file", "a.bin", b"x" * 1000))
+    body = form(("file", "a.bin", b"x" * size))
     async with connected(strict_server) as raw:
         headers = {"Content-Type": MULTIPART, "Content-Length": str(len(body) - 100)}
         await raw.request("POST", "/files/upload", headers, body)
@@ -274,9 +303,10 @@ async def test_a_length_that_is_too_short_for_the_form_is_a_broken_form(strict_s
     await eventually(strict_server.kept.is_empty)
 
 
-async def test_a_length_that_is_too_long_keeps_nothing(strict_server):
+@pytest.mark.parametrize("size", [1000, LIMIT - 1, LIMIT])
+async def test_a_length_that_is_too_long_keeps_nothing(strict_server, size):
     """A whole form from a client that leaves before its Content-Length is reached is not taken."""
-    body = form(("file", "a.bin", b"x" * 1000))
+    body = form(("file", "a.bin", b"x" * size))
     async with connected(strict_server) as raw:
         headers = {"Content-Type": MULTIPART, "Content-Length": str(len(body) + 100)}
         await raw.request("POST", "/files/upload", headers, body)
@@ -349,6 +379,7 @@ async def test_a_hash_field_without_end_is_refused_while_it_comes(client, kept):
         (head_of_part("file", ".."), 400, "INVALID_FILENAME"),
         (head_of_part("other", "a"), 400, "BAD_MULTIPART"),
         (head_of_part("file", "a") + b"x" * (LIMIT + 1), 413, "FILE_TOO_LARGE"),
+        (head_of_part("hash") + b"0" * 20_000, 413, "PAYLOAD_TOO_LARGE"),
         (b"x" * 2000, 400, "BAD_MULTIPART"),
     ],
 )
@@ -356,13 +387,81 @@ async def test_a_refusal_comes_before_the_body_and_the_connection_is_cut(strict_
     """The client reads why it was refused, and the server takes no more than a bounded rest of the body."""
     most = 64 * MIB
     async with connected(strict_server) as raw:
-        headers = {"Content-Type": MULTIPART, "Content-Length": str(1024 * MIB)}
-        await raw.request("POST", "/files/upload", headers, first)
+        await raw.request("POST", "/files/upload", {"Content-Type": MULTIPART, **CODED}, chunk(first))
         answer = await raw.answer()  # while the body has not even begun to flow
         assert (answer.status, answer.json()["code"]) == (status, code)
         assert answer.headers["connection"] == "close"
-        assert await raw.flood(most) < most / 2  # 4 MiB, and what the kernel's buffers hold
+        assert await raw.flood(most, chunk(b"x" * 65536)) < most / 2  # 4 MiB, and what the kernel's buffers hold
         assert await raw.is_closed()
+
+
+def part(*headers):
+    """A part with exactly these headers, and no end."""
+    return b"--%s\r\n%s\r\n\r\nx" % (BOUNDARY, b"\r\n".join(headers))
+
+
+FILE = b'Content-Disposition: form-data; name="file"; filename="a"'
+
+
+@one_is_enough
+@pytest.mark.parametrize(
+    "start",
+    [
+        pytest.param(part(b'Content-Disposition: form-data; name="x"; name="file"; filename="a"'), id="two-names"),
+        pytest.param(part(FILE + b'; filename="b"'), id="two-filenames"),
+        pytest.param(part(FILE, FILE), id="two-dispositions"),
+        pytest.param(part(FILE, b"Content-Type: a/b", b"content-type: c/d"), id="two-types"),
+        pytest.param(part(b'Content-Disposition: form-data; name*=file; filename="a"'), id="only-an-extended-name"),
+        pytest.param(part(b'Content-Disposition: form-data; name*0="file"; filename="a"'), id="only-a-piece-of-a-name"),
+        pytest.param(part(FILE, *(b"X-%d: y" % number for number in range(8))), id="nine-headers"),
+        pytest.param(part(FILE, b"X: " + b"y" * 8192), id="a-long-header"),
+        pytest.param(part(FILE, *(b"X-%d: " % n + b"y" * 4000 for n in range(3))), id="long-headers-together"),
+        pytest.param(b"--" + BOUNDARY + b"\r\nX: " + b"y" * 9000, id="a-header-without-end"),
+        pytest.param(b"x" * 1100 + b"\r\n" + part(FILE), id="a-long-preamble"),
+        pytest.param(b"x" * 1100, id="a-preamble-without-end"),
+    ],
+)
+async def test_a_form_that_no_browser_sends_is_refused_and_cut(strict_server, start):
+    """What two readers could understand differently, and what only fills memory, is refused while it comes."""
+    async with connected(strict_server) as raw:
+        await raw.request("POST", "/files/upload", {"Content-Type": MULTIPART, "Content-Length": "50000"}, start)
+        answer = await raw.answer()
+        assert (answer.status, answer.json()["code"]) == (400, "BAD_MULTIPART")
+        assert answer.headers["connection"] == "close"
+    await eventually(strict_server.kept.is_empty)
+
+
+@one_is_enough
+async def test_a_boundary_has_a_length(client):
+    """One of 70 characters is taken, and one more is not."""
+    for length, status in ((70, 200), (71, 400)):
+        body = form(("file", "a", b"data")).replace(BOUNDARY, b"b" * length)
+        headers = {"Content-Type": f"multipart/form-data; boundary={'b' * length}"}
+        assert (await client.post("/files/upload", content=body, headers=headers)).status_code == status
+
+
+@one_is_enough
+async def test_an_extended_filename_is_no_filename(client):
+    """`filename*` means nothing in a form, so it cannot smuggle in another name (RFC 7578, 4.2)."""
+    for extended in (b"filename*=UTF-8''evil.exe", b'filename*0="evil.exe"'):
+        body = form(("file", "a.txt", b"data")).replace(b'filename="a.txt"', b'filename="a.txt"; ' + extended)
+        assert (await post_form(client, body)).json()["filename"] == "a.txt"
+
+
+@one_is_enough
+async def test_what_follows_a_form_is_dropped_and_the_connection_cut(strict, strict_server):
+    """A form that is whole is answered, whatever is said to follow it, and no more of that is read."""
+    async with connected(strict_server) as raw:
+        whole = form(("file", "a.txt", b"data"))
+        await raw.request("POST", "/files/upload", {"Content-Type": MULTIPART, **CODED}, chunk(whole))
+        await eventually(strict_server.kept.objects)
+        await raw.send(chunk(b"x" * 4000))
+        answer = await raw.answer()
+        assert (answer.status, answer.json()["size"], answer.headers["connection"]) == (200, 4, "close")
+        assert await raw.flood(64 * MIB, chunk(b"x" * 65536)) < 32 * MIB
+        assert await raw.is_closed()
+    await strict.delete(f"/files/{answer.json()['id']}")
+    await eventually(strict_server.kept.is_empty)
 
 
 @one_is_enough
@@ -453,7 +552,7 @@ async def test_a_client_that_leaves_in_the_middle_leaves_nothing(strict_server, 
     """Of an upload that stops half way there is no file, no row and no object."""
     kept = strict_server.kept
     async with connected(strict_server) as raw:
-        headers = {"Content-Type": MULTIPART, "Content-Length": str(LIMIT * 2)}
+        headers = {"Content-Type": MULTIPART, "Content-Length": str(LIMIT + 1000)}
         await raw.request("POST", "/files/upload", headers, head_of_part("file", "a.bin") + b"x" * cut)
         await eventually(lambda: kept.count("uploads") == 1)
     await eventually(kept.is_empty)
@@ -553,28 +652,50 @@ async def test_no_byte_is_written_anywhere_but_into_the_store(shared_server):
 
 # Requests that two servers could read differently
 
+EMPTY = b"0\r\n\r\n"  # five bytes, and a whole body in chunks: whichever is believed, a request could follow
+CHUNKED = "Transfer-Encoding: chunked"
+
 
 @one_is_enough
 @pytest.mark.parametrize(
-    "head",
+    ("head", "body"),
     [
-        pytest.param(["Content-Length: 5", "Transfer-Encoding: chunked"], id="length-and-chunked"),
-        pytest.param(["Content-Length: 5", "Content-Length: 6"], id="two-lengths"),
-        pytest.param(["Content-Length: -1"], id="negative-length"),
-        pytest.param(["Content-Length: 5x"], id="length-with-letters"),
-        pytest.param(["Content-Length: +5"], id="length-with-sign"),
-        pytest.param(["Transfer-Encoding: chunked, identity"], id="chunked-not-last"),
-        pytest.param(["Transfer-Encoding: xchunked"], id="unknown-coding"),
-        pytest.param(["Transfer-Encoding : chunked"], id="space-before-colon"),
-        pytest.param(["Transfer-Encoding: chunked", "", "zz\r\nx\r\n0"], id="bad-chunk-size"),
-        pytest.param(["Transfer-Encoding: chunked", "", "1\r\nxyz\r\n0"], id="chunk-longer-than-its-size"),
+        pytest.param(["Content-Length: 5", CHUNKED], EMPTY, id="length-and-chunked"),
+        pytest.param([CHUNKED, "Content-Length: 5"], EMPTY, id="chunked-and-length"),
+        pytest.param(["Content-Length: 5", "Content-Length: 6"], EMPTY, id="two-lengths"),
+        pytest.param(["Content-Length: 5", "Content-Length: 5"], EMPTY, id="the-same-length-twice"),
+        pytest.param(["Content-Length: 5, 5"], EMPTY, id="a-list-of-lengths"),
+        pytest.param(["Content-Length:"], EMPTY, id="empty-length"),
+        pytest.param(["Content-Length: -1"], EMPTY, id="negative-length"),
+        pytest.param(["Content-Length: 5x"], EMPTY, id="length-with-letters"),
+        pytest.param(["Content-Length: 0x5"], EMPTY, id="length-in-hex"),
+        pytest.param(["Content-Length: +5"], EMPTY, id="length-with-sign"),
+        pytest.param(["Content-Length: 18446744073709551621"], EMPTY, id="length-beyond-64-bits"),
+        pytest.param(["Transfer-Encoding: chunked, identity"], EMPTY, id="chunked-not-last"),
+        pytest.param(["Transfer-Encoding: chunked, chunked"], EMPTY, id="chunked-twice"),
+        pytest.param([CHUNKED, "Transfer-Encoding: identity"], EMPTY, id="two-codings"),
+        pytest.param(["Transfer-Encoding: gzip, chunked"], EMPTY, id="packed-and-chunked"),
+        pytest.param(["Transfer-Encoding: xchunked"], EMPTY, id="unknown-coding"),
+        pytest.param(["Transfer-Encoding: \x0bchunked"], EMPTY, id="coding-behind-a-control"),
+        pytest.param(["Transfer-Encoding : chunked"], EMPTY, id="space-before-colon"),
+        pytest.param(["Transfer-Encoding:", " chunked"], EMPTY, id="coding-in-a-folded-line"),
+        pytest.param(["X: a\nTransfer-Encoding: chunked"], EMPTY, id="bare-line-feed"),
+        pytest.param(["X: a\rTransfer-Encoding: chunked"], EMPTY, id="bare-carriage-return"),
+        pytest.param(["X: a\0b", "Content-Length: 5"], EMPTY, id="NUL-in-a-header"),
+        pytest.param([CHUNKED], b"zz\r\nx\r\n" + EMPTY, id="bad-chunk-size"),
+        pytest.param([CHUNKED], b"0x1\r\nx\r\n" + EMPTY, id="chunk-size-with-prefix"),
+        pytest.param([CHUNKED], b"-1\r\nx\r\n" + EMPTY, id="negative-chunk-size"),
+        pytest.param([CHUNKED], b"10000000000000001\r\nx\r\n" + EMPTY, id="chunk-size-beyond-64-bits"),
+        pytest.param([CHUNKED], b"1\r\nxyz\r\n" + EMPTY, id="chunk-longer-than-its-size"),
+        pytest.param([CHUNKED], b"1\nx\n0\n\n", id="chunks-in-bare-line-feeds"),
+        pytest.param([CHUNKED], b"1;a\nb\r\nx\r\n" + EMPTY, id="line-feed-in-an-extension"),
     ],
 )
-async def test_a_request_with_an_ambiguous_length_is_refused_and_cut(shared_server, head):
+async def test_a_request_with_an_ambiguous_length_is_refused_and_cut(shared_server, head, body):
     """Nothing that follows an ambiguous length is read as a request."""
     async with connected(shared_server) as raw:
         lines = ["POST /files/upload HTTP/1.1", "Host: 127.0.0.1", f"Content-Type: {MULTIPART}", *head, "", ""]
-        await raw.send("\r\n".join(lines).encode(), b"GET /healthz HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n")
+        await raw.send("\r\n".join(lines).encode(), body, b"GET /healthz HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n")
         received = b""
         with suppress(ConnectionError):  # cut with what followed unread, which can destroy the answer
             async with asyncio.timeout(30):

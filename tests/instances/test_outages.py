@@ -12,6 +12,9 @@ from stacks import scaled_only
 
 pytestmark = scaled_only
 
+INSIDE = ("asyncpg", "sqlalchemy", "postgres", "connect", "server", "127.0.0.1", "localhost")
+"""Words of drivers, of which no answer has any."""
+
 
 @pytest.fixture
 async def exposed(own_postgres, own_seaweed, tmp_path):
@@ -58,6 +61,7 @@ async def test_a_database_that_is_away(exposed, own_postgres):
             await assert_not_ready(client, "DATABASE_UNAVAILABLE")
             for response in (await upload(client, b"lost"), await client.get("/files")):
                 assert (response.status_code, response.json()["code"]) == (503, "DATABASE_UNAVAILABLE")
+                assert not any(word in response.text.lower() for word in INSIDE)
             own_postgres.launch()
             await is_ready(client)
             after = await upload(client, b"after")

@@ -22,7 +22,7 @@ from satchel.http import body
 from satchel.http.accept import accepted
 from satchel.http.docs import playground_page
 from satchel.http.guards import JSON, failed_operation
-from satchel.http.multipart import MultipartReader
+from satchel.http.multipart import MultipartReader, refuse_by_length
 
 GRAPHQL_JSON = "application/graphql-response+json"
 
@@ -118,6 +118,7 @@ async def _run_with_files(request: Request, media_type: str) -> Response:
             raise InvalidOperation([GraphQLError("A subscription is run over a WebSocket.")])
 
     reader = MultipartReader(request.headers.get("content-type", ""), body.stream(request.receive))
+    refuse_by_length(request.headers.get("content-length"), files.settings.max_files_per_request, files.settings)
     async with files.intake() as intake:
         try:
             operation = await read_upload_request(reader, intake, files, admit)

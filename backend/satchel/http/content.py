@@ -26,15 +26,12 @@ from satchel.http.ranges import Outcome, Part, parse_range
 from satchel.media import inline_type
 from satchel.metadata import FileRecord
 
-# The bytes are a stranger's. The browser takes the type as given, runs nothing in it, gives it an origin of its own
-# and keeps it from other sites; PDF and media viewers work all the same.
+# The bytes are a stranger's. Besides what holds for every answer (`guards`), the browser runs nothing in them and gives
+# them an origin of their own; PDF and media viewers work all the same.
 _SAFETY = {
-    "X-Content-Type-Options": "nosniff",
     "Content-Security-Policy": (
         "default-src 'none'; style-src 'unsafe-inline'; img-src 'self'; media-src 'self'; sandbox"
     ),
-    "Cross-Origin-Resource-Policy": "same-origin",
-    "Referrer-Policy": "no-referrer",
 }
 # What a browser may want a file for (Fetch, 2.2.5): to show it, play it or save it, never to run it in a page.
 _DESTINATIONS = {"", "audio", "document", "empty", "frame", "iframe", "image", "track", "video"}

@@ -11,7 +11,7 @@ from satchel.files import FileService
 from satchel.http import body
 from satchel.http.content import download_url, preview_url
 from satchel.http.contract import failures
-from satchel.http.multipart import MultipartReader, bad_multipart
+from satchel.http.multipart import MultipartReader, bad_multipart, refuse_by_length
 from satchel.intake import Intake, Upload
 from satchel.metadata import FileFilter, FileKind, FileOrder, FileRecord
 
@@ -107,6 +107,7 @@ async def upload_file(request: Request) -> FileMetadata:
     """Store a file as it streams in; the answer comes when it is durable."""
     files: FileService = request.app.state.files
     reader = MultipartReader(request.headers.get("content-type", ""), body.stream(request.receive))
+    refuse_by_length(request.headers.get("content-length"), 1, files.settings)
     async with files.intake() as intake:
         upload, declared_hash = await _read_form(reader, intake, files)
         published = await files.publish(

@@ -12,19 +12,34 @@ from collections.abc import AsyncIterator
 from python_multipart.exceptions import MultipartParseError
 from python_multipart.multipart import MultipartParser, parse_options_header
 
-from satchel.errors import Code, SatchelError
+from satchel.config import Settings
+from satchel.errors import Code, SatchelError, too_large
 from satchel.http.body import ClientGone
 
 MARGIN = 1024  # bytes read before the first boundary and after the last one; there is no reason for any
 MAX_BOUNDARY = 70  # https://www.rfc-editor.org/rfc/rfc2046#section-5.1.1
 MAX_PART_HEADERS = 8
-MAX_PART_HEADER = 8 * 1024
+MAX_PART_HEADER = 8 * 1024  # bytes, of one header as of all of a part
 MAX_NAME = 255
 
 _ESCAPES = {"%22": '"', "%0A": "\n", "%0D": "\r"}
 _ESCAPE = re.compile("|".join(_ESCAPES), re.IGNORECASE)
 _QUOTED = re.compile(rb'"(?:\\.|[^"\\])*"')
 _PARAMETER = re.compile(rb";([^;=]*)=")
+
+
+def refuse_by_length(declared: str | None, files: int, settings: Settings) -> None:
+    """Refuse a body that by its Content-Length holds a file over the limit, before any of it is read.
+
+    Bytes are counted all the same: a length may be missing, and what stands around the files has no fixed size.
+
+    Raises:
+        SatchelError: FILE_TOO_LARGE where more is declared than the largest form with so many `files` can have.
+    """
+    fields = (settings.max_operations_size, settings.max_map_size)
+    around = 2 * MARGIN + (files + len(fields)) * MAX_PART_HEADERS * (MAX_PART_HEADER + MAX_BOUNDARY)
+    if declared is not None and int(declared) > files * settings.max_file_size + sum(fields) + around:
+        raise too_large(int(settings.max_file_size))
 
 
 class _PartEnd:
@@ -197,6 +212,8 @@ class MultipartReader:
             raise bad_multipart(f"A part has more than one {name} header.")
         self._headers[name] = self._value
         self._field = self._value = b""
+        if sum(len(name) + len(value) for name, value in self._headers.items()) > MAX_PART_HEADER:
+            raise bad_multipart(f"A part has more than {MAX_PART_HEADER:,} bytes of headers.")
 
     def _on_headers_finished(self) -> None:
         self._events.append(self._headers)

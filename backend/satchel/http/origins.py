@@ -54,6 +54,8 @@ class KnownPlaces:
         coding = headers.get("content-encoding", "identity").strip().lower()
         if coding != "identity":
             raise SatchelError(Code.UNSUPPORTED_MEDIA_TYPE, "The body must come without a Content-Encoding.")
+        if headers.get("transfer-encoding", "chunked").strip().lower() != "chunked":
+            raise SatchelError(Code.BAD_REQUEST, "Of all transfer codings, only chunked is read.")
 
     def _host(self, scope: Scope, headers: Headers) -> str:
         """The Host, in lower case."""

@@ -34,6 +34,8 @@ class Server(uvicorn.Server):
             http=type("Protocol", (FileProtocol,), {"limits": limits}),
             ws=type("SocketProtocol", (LimitedSocketProtocol,), {"limits": limits}),
             ws_max_size=int(settings.websocket_max_message),
+            ws_ping_interval=settings.websocket_ping_interval.total_seconds(),
+            ws_ping_timeout=settings.websocket_ping_interval.total_seconds(),
             lifespan="off",
             log_config=None,
             access_log=False,
