@@ -110,7 +110,7 @@ MUTATIONS = [
     ),
     Mutation(
         "the memory of the events that were told",
-        "graphql/schema.py",
+        "graphql/executor.py",
         "        executor._relevant_sub_fields = {}  # noqa: SLF001 - a test pins it\n",
         "",
         "graphql/test_subscriptions.py::test_what_was_told_is_not_kept",
