@@ -20,13 +20,14 @@ from hypothesis import settings as hypothesis_settings
 
 from clients import client_of
 from kept import kept_by
+from nursery import ForkedServer, Nursery
 from postgres import Postgres
 from satchel.app import create_app, working
 from satchel.blobs.local import LocalBlobStore
 from satchel.config import Settings
 from satchel.metadata import Metadata
 from seaweed import Seaweed
-from server import SATCHEL, Server, environment
+from server import SATCHEL, environment
 from stacks import STACKS, EmbeddedPlaces, ScaledPlaces
 from turns import Turns
 
@@ -244,13 +245,20 @@ async def shared_client(open_service):
 
 
 @pytest.fixture(scope="session")
-def open_server(places, tmp_path_factory):
+async def nursery():
+    """Starts servers and commands."""
+    async with Nursery() as nursery:
+        yield nursery
+
+
+@pytest.fixture(scope="session")
+def open_server(places, nursery, tmp_path_factory):
     """Runs real servers, each with its settings and a place of its own, for as long as a block runs."""
 
     @asynccontextmanager
     async def open_server(**settings):
         async with places.new() as place:
-            server = Server(tmp_path_factory.mktemp("server"), **{**place, **settings})
+            server = ForkedServer(nursery, tmp_path_factory.mktemp("server"), **{**place, **settings})
             try:
                 yield await server.start()
             finally:

@@ -15,7 +15,7 @@ from manager import FileManager
 from playwright.async_api import Error, async_playwright, expect
 
 from balancer import Balancer
-from server import Server
+from nursery import ForkedServer
 from stacks import one_is_enough
 
 expect.set_options(timeout=30_000)  # a bound for what never comes; a busy machine is no failure
@@ -45,10 +45,10 @@ def on_one_stack(stack_kind):
 
 
 @pytest.fixture
-async def balancer(scaled_places, tmp_path):
+async def balancer(scaled_places, nursery, tmp_path):
     """Two servers over PostgreSQL and S3 behind one address; both are used."""
     async with scaled_places.new() as place:
-        servers = [Server(tmp_path / name, **place) for name in ("one", "two")]
+        servers = [ForkedServer(nursery, tmp_path / name, **place) for name in ("one", "two")]
         try:
             await asyncio.gather(*(server.start() for server in servers))
             async with Balancer(*servers) as balancer:
@@ -140,9 +140,9 @@ async def manager(page, server):
 
 
 @pytest.fixture(scope="session")
-async def viewed_server(tmp_path_factory):
+async def viewed_server(nursery, tmp_path_factory):
     """A server for tests that look only at the files they store themselves, each under a name of its own."""
-    server = await Server(tmp_path_factory.mktemp("viewed")).start()
+    server = await ForkedServer(nursery, tmp_path_factory.mktemp("viewed")).start()
     yield server
     await server.kill()
 

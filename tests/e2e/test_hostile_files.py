@@ -8,7 +8,7 @@ from playwright.async_api import Error, expect
 from hostile.careless import EMBED, PAGE, Careless
 from hostile.corpus import PWNED, As, Corpus
 from kept import eventually
-from server import Server
+from nursery import ForkedServer
 
 AT_ONCE = 22
 VISITS = 5
@@ -45,9 +45,10 @@ async def other():
 
 
 @pytest.fixture(scope="module")
-async def logging_server(tmp_path_factory):
+async def logging_server(nursery, tmp_path_factory):
     """A server that logs every request."""
-    server = await Server(tmp_path_factory.mktemp("hostile"), log_level="debug", max_url_size="16KiB").start()
+    settings = {"log_level": "debug", "max_url_size": "16KiB"}
+    server = await ForkedServer(nursery, tmp_path_factory.mktemp("hostile"), **settings).start()
     yield server
     await server.kill()
 

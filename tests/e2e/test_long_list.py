@@ -9,7 +9,7 @@ from library import archive, pdf, png, remove, store, store_all, stored, wav
 from manager import FileManager
 from playwright.async_api import expect
 
-from server import Server
+from nursery import ForkedServer
 
 FILES = {
     **{f"photo {n}.png": png(1 + n, 20) for n in range(1, 121)},
@@ -22,9 +22,9 @@ FILES = {
 
 
 @pytest.fixture(scope="module")
-async def full_server(tmp_path_factory):
+async def full_server(nursery, tmp_path_factory):
     """A server with all the files; a test that changes something puts it back."""
-    server = await Server(tmp_path_factory.mktemp("library")).start()
+    server = await ForkedServer(nursery, tmp_path_factory.mktemp("library")).start()
     await store_all(server, FILES)
     yield server
     await server.kill()

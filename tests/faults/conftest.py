@@ -4,9 +4,9 @@ import asyncio
 from contextlib import AsyncExitStack
 
 import pytest
-from nursery import ForkedServer, Nursery
 from storm import Recovery
 
+from nursery import ForkedServer
 from server import STOP_SECONDS as SECONDS
 from server import Server, environment
 
@@ -40,13 +40,6 @@ def recovery(full):
 def report(record_property, stack_kind):
     """Takes what came of a run, for the table of `make faults`."""
     return lambda line: record_property("faults", f"{stack_kind}: {line}")
-
-
-@pytest.fixture(scope="session")
-async def nursery():
-    """Starts servers and commands."""
-    async with Nursery() as nursery:
-        yield nursery
 
 
 @pytest.fixture

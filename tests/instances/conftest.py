@@ -5,13 +5,13 @@ from contextlib import AsyncExitStack, asynccontextmanager
 
 import pytest
 
+from nursery import ForkedServer
 from postgres import Postgres
 from seaweed import Seaweed
-from server import Server
 
 
 @pytest.fixture(scope="session")
-def open_place(places, tmp_path_factory):
+def open_place(places, nursery, tmp_path_factory):
     """Makes places for servers: the block is given `start`, and each `await start()` adds one server to the place."""
 
     @asynccontextmanager
@@ -20,7 +20,7 @@ def open_place(places, tmp_path_factory):
             place = await exits.enter_async_context(places.new())
 
             async def start(**others):
-                server = Server(tmp_path_factory.mktemp("instance"), **{**place, **settings, **others})
+                server = ForkedServer(nursery, tmp_path_factory.mktemp("instance"), **{**place, **settings, **others})
                 exits.push_async_callback(server.kill)
                 return await server.start()
 
