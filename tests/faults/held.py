@@ -5,9 +5,8 @@ from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple
 
-from nursery import ForkedServer
-
 from kept import PATIENCE
+from nursery import ForkedServer
 
 SLACK = 5  # what the background may hold more at one moment than at another
 BUSY_SLACK = (

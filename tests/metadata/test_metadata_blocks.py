@@ -9,7 +9,7 @@ import pytest
 from sqlalchemy import select, text
 
 from publishing import LIFETIME
-from satchel.metadata import FileFilter, FileKind, FileOrder, blocks, listing, publishing
+from satchel.metadata import FileFilter, FileKind, FileOrder, blocks, conditions, listing, publishing
 from satchel.metadata.names import fold, natural_key
 from satchel.metadata.tables import chunk_grams, fences, files
 
@@ -33,7 +33,7 @@ def small(monkeypatch):
         (blocks, "BLOCK", 3),
         (blocks, "LOOK", 1),
         (listing, "STRETCH", 1),
-        (listing, "FEW", 2),
+        (conditions, "FEW", 2),
         (listing, "FEW_BLOCKS", 2),
         (listing, "MORE_BLOCKS", 3),
     ):

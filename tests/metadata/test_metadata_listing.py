@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from sqlalchemy import event, make_url, update
 
 from satchel.errors import Code, SatchelError
-from satchel.metadata import FileFilter, FileKind, FileOrder, blocks, cursors, grams, listing
+from satchel.metadata import FileFilter, FileKind, FileOrder, blocks, conditions, cursors, grams, listing
 from satchel.metadata.clock import to_microseconds
 from satchel.metadata.names import fold, natural_key
 from satchel.metadata.tables import files
@@ -26,9 +26,9 @@ every_order = pytest.mark.parametrize("order", FileOrder, ids=lambda order: orde
 # How a page is found: at once, because all files lie within a stretch; by gathering what a filter lets through; or by
 # walking on, because all filters let too many through. In few blocks a search is not gathered at all.
 WAYS = {
-    "stretch": {},
-    "gather": {"STRETCH": 1, "FEW_BLOCKS": 1},
-    "walk": {"STRETCH": 1, "FEW": 0, "LONG_STRETCH": 3},
+    "stretch": [],
+    "gather": [(listing, "STRETCH", 1), (listing, "FEW_BLOCKS", 1)],
+    "walk": [(listing, "STRETCH", 1), (conditions, "FEW", 0), (listing, "LONG_STRETCH", 3)],
 }
 every_way = pytest.mark.parametrize("way", WAYS, indirect=True)
 
@@ -36,8 +36,8 @@ every_way = pytest.mark.parametrize("way", WAYS, indirect=True)
 @pytest.fixture
 def way(request, monkeypatch):
     """Make few files behave as a million would."""
-    for name, value in WAYS[request.param].items():
-        monkeypatch.setattr(listing, name, value)
+    for module, name, value in WAYS[request.param]:
+        monkeypatch.setattr(module, name, value)
 
 
 KEYS = {

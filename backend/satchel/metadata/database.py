@@ -16,7 +16,7 @@ from uuid_utils.compat import uuid7
 from satchel.errors import SatchelError, not_found
 from satchel.failpoints import reach
 
-from . import blocks, cursors, damage, eventlog, garbage, grams, listing, publishing
+from . import blocks, counting, cursors, damage, eventlog, garbage, grams, listing, publishing
 from .clock import now
 from .engine import open_database
 from .records import (
@@ -189,12 +189,12 @@ class Metadata:
     @_reads
     async def count_files(self, c: AsyncConnection, where: FileFilter) -> int:
         """How many files match. Raises BAD_REQUEST for text that no file can hold."""
-        return await listing.count(c, where)
+        return await counting.count(c, where)
 
     @_reads
     async def count_kinds(self, c: AsyncConnection, where: FileFilter) -> dict[FileKind, int]:
         """How many files of each kind match, whatever kind the filter asks for. Raises as `count_files` does."""
-        return await listing.count_kinds(c, where)
+        return await counting.count_kinds(c, where)
 
     @_reads
     async def copies(self, c: AsyncConnection, sha256s: Collection[str]) -> dict[str, int]:

@@ -10,8 +10,8 @@ what a filter lets through if that is few. If none does, gather a search's files
 any of the newest names; else walk those blocks. Without a search, walk on.
 """
 
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 from uuid import UUID
@@ -23,7 +23,6 @@ from sqlalchemy import (
     ScalarSelect,
     Select,
     Tuple,
-    and_,
     case,
     false,
     func,
@@ -34,12 +33,12 @@ from sqlalchemy import (
 )
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from . import blocks, cursors
+from . import blocks, conditions, cursors
 from .clock import from_microseconds, to_microseconds
-from .grams import MAX_GRAMS, may_hold, of_term, position
-from .names import fold
-from .records import FileFilter, FileKind, FileOrder, FilePage
-from .rows import FILES, select_files, storable, to_record
+from .conditions import Columns, Condition, conditions_of, equal, of_blob, storable_size
+from .grams import MAX_GRAMS, of_term, position
+from .records import FileFilter, FileOrder, FilePage
+from .rows import FILES, select_files, to_record
 from .tables import blobs, files
 
 STRETCH = 5_000
@@ -51,9 +50,6 @@ FEW_BLOCKS = 12
 """Blocks that are searched first. Where each has a match, or more, those that follow most likely have, too."""
 MORE_BLOCKS = 64
 """Blocks that are searched at a time after that: as many as fill a page, where each has a match."""
-FEW = 2_000
-"""Files that are read and sorted at most: some milliseconds. With more of them in a million, 50 are found in a walk of
-25,000 entries, which takes as long."""
 NEWEST = 500
 """The newest files, among which it is told which grams of a term are rare."""
 
@@ -66,9 +62,6 @@ _ORDERS: Mapping[FileOrder, tuple[Column[Any], bool]] = {
     FileOrder.SIZE_DESC: (files.c.size, True),
     FileOrder.SIZE_ASC: (files.c.size, False),
 }
-
-# What conditions are asked of: the columns of the table, or of what was selected from it.
-_Columns = Any
 
 # The columns whose indexes go on with the orders, the narrowest first, and the orders that they go on with.
 _GROUPS: Mapping[Column[Any], Collection[Column[Any]]] = {
@@ -92,35 +85,6 @@ async def page(c: AsyncConnection, first: int, after: str | None, where: FileFil
     )
 
 
-async def count(c: AsyncConnection, where: FileFilter) -> int:
-    """How many files match. Raises BAD_REQUEST for text that no file can hold.
-
-    Exact: where no filter lets few files through, the time grows with the number of files.
-    """
-    number: int = (await c.execute(await _counting(c, where))).scalar_one()
-    return number
-
-
-async def count_kinds(c: AsyncConnection, where: FileFilter) -> dict[FileKind, int]:
-    """How many files of each kind match all but the kind that is asked for; as `count` in all else."""
-    counted = await c.execute(await _counting(c, replace(where, kind=None), files.c.kind))
-    numbers = {FileKind(kind): number for kind, number in counted}
-    return {kind: numbers.get(kind, 0) for kind in FileKind}
-
-
-async def _counting(c: AsyncConnection, where: FileFilter, *groups: Column[Any]) -> Select[Any]:
-    """A query for the number of files that match, in all or behind the columns that they are grouped by."""
-    filters = _filters(where)
-    source: _Columns = files.c
-    for search in filters:
-        if search.term and (await c.execute(select(search.number(c.dialect.name)))).scalar_one() <= FEW:
-            columns = {column.name: column for column in (*(f.column for f in filters), *groups)}
-            source = search.candidates(c.dialect.name, [*columns.values()]).subquery().c
-    grouped = [source[column.name] for column in groups]
-    matches = select(*grouped, func.count()).where(*(f.holds(source) for f in filters)).group_by(*grouped)
-    return matches if filters or groups else matches.select_from(files)
-
-
 def cursor(order: FileOrder, place: Any, file_id: UUID) -> str:
     """The cursor of a file in an order, which goes by the `place` before the id."""
     return cursors.pack(order.value, to_microseconds(place) if isinstance(place, datetime) else place, str(file_id))
@@ -132,7 +96,7 @@ class _Surroundings:
 
     edge: Tuple
     """The place at which the stretch ends."""
-    narrow: "_Filter | None"
+    narrow: Condition | None
     """The filter that lets the fewest files through, without the search; None where all let through more than FEW."""
     is_rare: bool = False
     """Whether no more than FEW files hold the term, to go by how many blocks may, or by the newest names."""
@@ -147,9 +111,9 @@ class _Query:
         self._key, self._descending = _ORDERS[order]
         self._after = None if after is None else _place(after, order)
         self._limit = limit
-        self._filters = _filters(where)
+        self._filters = conditions_of(where)
         if where.sha256 is not None and self._key is files.c.size:
-            self._filters.append(_equal(files.c.size, _of_blob(where.sha256, blobs.c.size)))
+            self._filters.append(equal(files.c.size, of_blob(where.sha256, blobs.c.size)))
         self._ends = _places(where, self._key)
         self._searches = [f for f in self._filters if f.term]
         group = next(
@@ -206,19 +170,19 @@ class _Query:
         if file_id is None:
             return None
         edge = _typed(self._key, key, file_id)
-        few = [(number, i) for i, number in enumerate(others[: len(counted)]) if number <= FEW]
+        few = [(number, i) for i, number in enumerate(others[: len(counted)]) if number <= conditions.FEW]
         narrow = counted[min(few)[1]] if few else None
         if not self._searches:
             return _Surroundings(edge, narrow)
         has_few_blocks, in_all, with_term = others[len(counted) : len(counted) + 3]
-        is_rare = bool(has_few_blocks) or with_term * in_all * blocks.BLOCK <= FEW * NEWEST
+        is_rare = bool(has_few_blocks) or with_term * in_all * blocks.BLOCK <= conditions.FEW * NEWEST
         return _Surroundings(edge, narrow, is_rare, [row for row in rows if row.number is not None])
 
     def _add_search(self, query: Select[Any], term: str, edge: Tuple) -> Select[Any]:
         """What is known of a term, too, and the next blocks that may hold it, unless few blocks do."""
         share = blocks.share(term).cte("share")
         # So many blocks would hold FEW files that are spread evenly, or some more.
-        has_few_blocks = share.c.hits * (FEW + share.c.in_all) < FEW * share.c.in_all
+        has_few_blocks = share.c.hits * (conditions.FEW + share.c.in_all) < conditions.FEW * share.c.in_all
         # Not as a condition, which SQLite asks last for each block.
         number = select(case((has_few_blocks, 0), else_=FEW_BLOCKS)).scalar_subquery()
         held = self._holding(term, number, edge=edge).subquery()
@@ -227,7 +191,7 @@ class _Query:
         source = share.join(with_term, true()).outerjoin(held, true())
         return query.select_from(source).order_by(*self._directed(held.c.key, held.c.id))
 
-    async def _walk_blocks(self, c: AsyncConnection, search: "_Filter", around: "_Surroundings") -> Sequence[Row[Any]]:
+    async def _walk_blocks(self, c: AsyncConnection, search: Condition, around: "_Surroundings") -> Sequence[Row[Any]]:
         """The matching files in the blocks that may hold some; or gathered, where the term is rare."""
         held, number = around.held, FEW_BLOCKS
         if around.is_rare:
@@ -272,7 +236,7 @@ class _Query:
         if dialect == "sqlite":
             page = select(files.c.id, self._key.label("place")).select_from(blocks.cross_join(ranges, files))
             page = page.where(*conditions)
-            entry: _Columns = files.c
+            entry: Columns = files.c
         else:
             entries = select(files.c.id, self._key).where(*conditions).order_by(*self._order(files.c))
             lateral = entries.limit(self._limit).lateral()
@@ -282,7 +246,7 @@ class _Query:
         return page.order_by(*self._directed(ranges.c.key, ranges.c.id), *self._order(entry))
 
     async def _gather(
-        self, c: AsyncConnection, narrow: "_Filter", parts: Sequence[str] = ()
+        self, c: AsyncConnection, narrow: Condition, parts: Sequence[str] = ()
     ) -> Sequence[Row[Any]] | None:
         """The matching files among those that a filter lets through; None where those are more than FEW.
 
@@ -295,7 +259,7 @@ class _Query:
         source = number.outerjoin(FILES.join(page, page.c.id == files.c.id), true())
         query = select_files(source=source).add_columns(page.c.place, number.c.number)
         rows = (await c.execute(query.order_by(*self._directed(page.c.place, page.c.id)))).all()
-        return None if rows[0].number > FEW else [row for row in rows if row.id is not None]
+        return None if rows[0].number > conditions.FEW else [row for row in rows if row.id is not None]
 
     async def _search(self, c: AsyncConnection) -> Sequence[Row[Any]]:
         """The matching files of the whole table, as the database likes."""
@@ -314,7 +278,11 @@ class _Query:
         return select(*columns).select_from(files).where(*conditions).order_by(*self._order(files.c))
 
     def _page(
-        self, source: _Columns, filters: Iterable["_Filter"], *, behind: Iterable[ColumnElement[bool]] = ()
+        self,
+        source: Columns,
+        filters: Iterable[Condition],
+        *,
+        behind: Iterable[ColumnElement[bool]] = (),
     ) -> Select[Any]:
         """The first files of a source that match, by id and place."""
         page = select(source.id, source[self._key.name].label("place"))
@@ -324,13 +292,13 @@ class _Query:
     def _columns(self) -> list[Column[Any]]:
         return list(dict.fromkeys((files.c.id, self._key, *(f.column for f in self._filters))))
 
-    def _bounds(self, source: _Columns) -> list[ColumnElement[bool]]:
+    def _bounds(self, source: Columns) -> list[ColumnElement[bool]]:
         if self._after is None:
             return []
         here = tuple_(source[self._key.name], source.id)
         return [here < self._after if self._descending else here > self._after]
 
-    def _order(self, source: _Columns) -> list[ColumnElement[Any]]:
+    def _order(self, source: Columns) -> list[ColumnElement[Any]]:
         return self._directed(source[self._key.name], source.id)
 
     def _directed(self, *columns: ColumnElement[Any]) -> list[ColumnElement[Any]]:
@@ -361,7 +329,7 @@ def _place(text: str, order: FileOrder) -> Tuple:
 
 def _places(where: FileFilter, key: Column[Any]) -> tuple[Tuple | None, Tuple | None]:
     """The least and the greatest place in an order that the filters on its key let through; None where any is."""
-    sizes = [None if size is None else _storable_size(size) for size in (where.min_size, where.max_size)]
+    sizes = [None if size is None else storable_size(size) for size in (where.min_size, where.max_size)]
     dates = [where.uploaded_after, where.uploaded_before]
     bounds: Mapping[str, Sequence[Any]] = {"size": sizes, "upload_date": dates, "sort_key": (None, None)}
     low, high = (
@@ -373,79 +341,3 @@ def _places(where: FileFilter, key: Column[Any]) -> tuple[Tuple | None, Tuple | 
 
 def _typed(key: Column[Any], value: Any, row_id: UUID) -> Tuple:
     return tuple_(literal(value, key.type), literal(row_id, files.c.id.type))
-
-
-@dataclass(frozen=True, eq=False)
-class _Filter:
-    """A condition on one column: for the table, or for what was selected from it."""
-
-    column: Column[Any]
-    condition: Callable[[ColumnElement[Any]], ColumnElement[bool]]
-    term: str = ""
-    """What the names must hold, where the condition is a search."""
-
-    def holds(self, source: _Columns) -> ColumnElement[bool]:
-        """The condition, for a source that has the column."""
-        return self.condition(source[self.column.name])
-
-    def candidates(self, dialect: str, columns: Sequence[ColumnElement[Any]], parts: Sequence[str] = ()) -> Select[Any]:
-        """All files that match, and some that do not where it is a search, if they are FEW; else one more than that.
-
-        A search looks for those `parts` of its term, or for some that it takes itself.
-        """
-        query = select(*columns).select_from(files).limit(FEW + 1)
-        if self.term:
-            return query.where(may_hold(parts or of_term(self.term), FEW + 1, dialect))
-        # In the order of the index on the column, so that no database thinks of another way.
-        key = files.c.size if self.column is files.c.size else files.c.upload_date
-        return query.where(self.holds(files.c)).order_by(key, files.c.id)
-
-    def number(self, dialect: str) -> ScalarSelect[int]:
-        """How many candidates there are."""
-        candidates = self.candidates(dialect, [literal(1).label("one")]).subquery()
-        return select(func.count()).select_from(candidates).scalar_subquery()
-
-
-def _filters(where: FileFilter) -> list[_Filter]:
-    """What must hold; raises BAD_REQUEST for text that no file can hold."""
-    c = files.c
-    filters = []
-    if where.search is not None and (term := fold(storable(where.search))):
-        filters.append(_Filter(c.search_key, lambda column: position(column, term) > 0, term))
-    if where.kind is not None:
-        filters.append(_equal(c.kind, where.kind.value))
-    if where.content_type is not None:
-        filters.append(_equal(c.content_type, storable(where.content_type)))
-    if where.sha256 is not None:
-        # As a value and not as a join, so that the index on blob_id serves the order too.
-        filters.append(_equal(c.blob_id, _of_blob(where.sha256, blobs.c.id)))
-    if (where.min_size, where.max_size) != (None, None):
-        filters.append(_Filter(c.size, lambda column: _has_size(column, where)))
-    if (where.uploaded_after, where.uploaded_before) != (None, None):
-        filters.append(_Filter(c.upload_date, lambda column: _has_date(column, where)))
-    return filters
-
-
-def _equal(column: Column[Any], value: Any) -> _Filter:
-    return _Filter(column, lambda column: column == value)
-
-
-def _of_blob(sha256: str, column: Column[int]) -> ScalarSelect[int]:
-    return select(column).where(blobs.c.sha256 == storable(sha256)).scalar_subquery()
-
-
-def _has_size(column: ColumnElement[int], where: FileFilter) -> ColumnElement[bool]:
-    least = true() if where.min_size is None else column >= _storable_size(where.min_size)
-    most = true() if where.max_size is None else column <= _storable_size(where.max_size)
-    return and_(least, most)
-
-
-def _has_date(column: ColumnElement[datetime], where: FileFilter) -> ColumnElement[bool]:
-    after = true() if where.uploaded_after is None else column >= where.uploaded_after
-    before = true() if where.uploaded_before is None else column < where.uploaded_before
-    return and_(after, before)
-
-
-def _storable_size(size: int) -> int:
-    """The nearest size that a database can hold."""
-    return max(-1, min(size, cursors.MAX_INT))
