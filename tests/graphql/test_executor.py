@@ -7,6 +7,7 @@ import pytest
 from graphql import map_source_to_response_event, parse
 
 from satchel.graphql.executor import KEPT, SharingExecutor
+from satchel.graphql.operation import MAX_REMEMBERED
 from satchel.graphql.schema import core_schema
 from satchel.graphql.types import File, FileEvent, FileEventKind
 from satchel.metadata import FileKind
@@ -103,6 +104,14 @@ async def test_a_failure_is_not_shared(context, event):
     assert first.errors[0] is not second.errors[0]
     context.fault = None
     assert not (await anext(asking(context, event))).errors
+
+
+async def test_a_long_document_is_answered_alone(context, event):
+    """Few clients send the same, and to keep it would take memory."""
+    long = f"{FOLLOW} # {'a' * MAX_REMEMBERED}"
+    for _ in range(2):
+        await anext(asking(context, event, query=long))
+    assert context.asked == 2
 
 
 async def test_few_answers_are_kept(context):

@@ -5,16 +5,10 @@ from collections.abc import Awaitable, Callable
 from functools import partial
 from typing import Any, NamedTuple, cast
 
-from graphql import (
-    ExecutionResult,
-    Executor,
-    FieldNode,
-    Node,
-    VariableNode,
-    Visitor,
-    visit,
-)
+from graphql import ExecutionResult, Executor, FieldNode, Node, VariableNode, Visitor, visit
 from strawberry.schema.schema import StrawberryGraphQLCoreExecutionContext
+
+from satchel.graphql.operation import MAX_REMEMBERED
 
 KEPT = 512
 """Answers. Subscribers who follow at the same pace ask for the newest few; those who catch up come by here alone."""
@@ -82,7 +76,9 @@ class SharingExecutor(StrawberryGraphQLCoreExecutionContext):
     def execute_operation(self, serially: bool | None = None) -> Any:  # noqa: FBT001 - graphql-core's signature
         """Execute the operation, or take what another one has."""
         execute = cast("Callable[[], Answer]", partial(super().execute_operation, serially))
-        return execute() if self._question is None else self._answers.to(self._question, self.root_value, execute)
+        if self._question is None or len(self._question.document) > MAX_REMEMBERED:
+            return execute()
+        return self._answers.to(self._question, self.root_value, execute)
 
 
 def _question_of(executor: Executor[Any]) -> Question:

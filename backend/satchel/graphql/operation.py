@@ -31,7 +31,7 @@ MAX_ERRORS = 20
 REMEMBERED = 32
 """Documents. Clients have a few, and send them again and again."""
 MAX_REMEMBERED = 2048
-"""Characters of one: the documents of a stranger who never sends the same take some MB in all."""
+"""Characters of one, and of one whose answers are shared: those of a stranger who never sends the same take some MB."""
 
 
 @dataclass
