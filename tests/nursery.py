@@ -33,6 +33,10 @@ LIBRARIES = (
 )
 
 
+PRINTED = "printed"
+"""The file beside the log that has what a child prints."""
+
+
 class Child:
     """A forked process, with what is used of `asyncio.subprocess.Process`."""
 
@@ -89,7 +93,7 @@ class Nursery:
     async def launch(self, *arguments: str, cwd: Path, env: dict[str, str], log: Path) -> Child:
         """Run `satchel` with these arguments; its output goes into `log`, but for what it prints."""
         async with self._turn:
-            output = cwd / "printed"
+            output = cwd / PRINTED
             output.write_bytes(b"")
             order = {"arguments": arguments, "cwd": str(cwd), "env": env, "log": str(log), "output": str(output)}
             assert self._process.stdin
@@ -124,6 +128,10 @@ class ForkedServer(Server):
         told.unlink(missing_ok=True)
         os.kill(self.pid, signal.SIGUSR1)
         return await eventually(lambda: told.exists() and int(told.read_text() or 0))
+
+    def open_files(self) -> set[Path]:
+        """Those of a `Server`, which prints into a pipe."""
+        return super().open_files() - {self.temporary.with_name(PRINTED)}
 
     async def _launch(self) -> Any:
         env = environment(self.settings, data_dir=self.data, tmpdir=self.temporary)
