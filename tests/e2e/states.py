@@ -6,7 +6,7 @@ import re
 from collections.abc import AsyncIterator, Sequence
 from contextlib import suppress
 
-from library import noise, png, remove, store, store_all
+from library import noise, png, remove, store, store_all, wav
 from manager import FileManager, file
 from playwright.async_api import expect
 
@@ -42,8 +42,9 @@ async def states(manager: FileManager, server: Server) -> AsyncIterator[str]:
     sea = await store(server, "sea.png", png(300, 200))
     await store(server, "regatta.py", CODE)
     await store(server, "sails.bin", noise(4000))
-    await expect(manager.grid).to_have_attribute("aria-rowcount", "27")
-    await expect(manager.search).to_have_attribute("placeholder", re.compile("26"))  # counted
+    await store(server, "bell.wav", wav())
+    await expect(manager.grid).to_have_attribute("aria-rowcount", "28")
+    await expect(manager.search).to_have_attribute("placeholder", re.compile("27"))  # counted
     yield "list"
 
     await manager.search.fill("nothing like it")
@@ -58,6 +59,13 @@ async def states(manager: FileManager, server: Server) -> AsyncIterator[str]:
     await manager.show("log.txt")
     await expect(manager.preview.locator("pre")).to_contain_text("calm")
     yield "text"
+    await manager.preview.get_by_role("button", name="2 files share these bytes").click()
+    await expect(manager.preview.get_by_text("copy of log.txt")).to_be_visible()
+    yield "copies"
+    await _close(manager)
+    await manager.show("bell.wav")
+    await expect(manager.preview.locator("audio")).to_have_js_property("duration", 1)
+    yield "sound"
     await _close(manager)
     await manager.show("regatta.py")
     await expect(manager.preview.locator("pre .keyword").first).to_be_visible()
@@ -75,15 +83,15 @@ async def states(manager: FileManager, server: Server) -> AsyncIterator[str]:
     yield "gone"
     await _close(manager)
 
-    if not phone:
+    if not phone:  # which has no folders
         await page.get_by_role("button", name="More ways to upload").click()
         await expect(page.get_by_role("menu")).to_be_visible()
         yield "upload-menu"
         await page.keyboard.press("Escape")
-        await manager.delete("sails.bin")
-        await manager.toasts.hover()  # it waits as long as the pointer is on it
-        yield "deleted"
-        await manager.toasts.get_by_role("button", name="Undo").click()
+    await manager.delete("sails.bin")
+    await manager.toasts.hover()  # it waits as long as the pointer is on it
+    yield "deleted"
+    await manager.toasts.get_by_role("button", name="Undo").click()
 
     await page.evaluate(DRAG_OVER, "dragenter")
     await expect(page.get_by_text("Drop to upload")).to_be_visible()
@@ -104,16 +112,16 @@ async def _working(manager: FileManager, server: Server, *, phone: bool) -> Asyn
     await page.keyboard.press("Escape")
     await expect(menu).to_be_hidden()
 
-    if not phone:
-        await manager.box("regatta.py").click()
-        await manager.box("log.txt").click()
-        await expect(manager.selection).to_be_visible()
-        yield "selected"
-        await page.keyboard.press("Escape")
-        await page.keyboard.press("F2")
-        await expect(manager.name_field).to_be_visible()
-        yield "renaming"
-        await page.keyboard.press("Escape")
+    await manager.choose_action("regatta.py", "Select")
+    await manager.box("log.txt").click()
+    await expect(manager.selection).to_be_visible()
+    yield "selected"
+    await page.keyboard.press("Escape")
+    await manager.choose_action("log.txt", "Rename")
+    await expect(manager.name_field).to_be_visible()
+    yield "renaming"
+    await page.keyboard.press("Escape")
+    if not phone:  # it has no keys
         await page.keyboard.press("?")
         dialog = page.get_by_role("dialog", name="Keyboard shortcuts")
         await expect(dialog).to_be_visible()

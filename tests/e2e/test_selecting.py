@@ -256,6 +256,19 @@ async def test_chips_count_each_kind(stocked, server):
     await expect(stocked.chip("Images")).to_have_text(re.compile(r"Images\s*1"))
 
 
+async def test_chips_that_do_not_fit_are_reached_by_the_wheel(stocked):
+    """Beside an open preview the row of chips goes on past its end, where it fades."""
+    page = stocked.page
+    await page.set_viewport_size({"width": 900, "height": 700})
+    await expect(stocked.chip("Other")).to_be_in_viewport(ratio=1)
+    await stocked.row(NAMES[0]).click()
+    await expect(stocked.chip("Other")).not_to_be_in_viewport()
+    await stocked.chip("All").hover()
+    await page.mouse.wheel(0, 1000)
+    await expect(stocked.chip("Other")).to_be_in_viewport(ratio=1)
+    await expect(stocked.chip("All")).not_to_be_in_viewport()
+
+
 async def test_a_finger_selects_by_a_long_press(profile, server, entries):
     """On a phone a long press begins the selection, taps go on with it, and the bar works on it."""
     context = await profile(viewport={"width": 390, "height": 844}, has_touch=True, is_mobile=True)

@@ -56,6 +56,8 @@ export type KeyName =
   | "shift"
   | "up"
   | "down"
+  | "left"
+  | "right"
   | "home"
   | "end"
   | "pageUp"
@@ -69,6 +71,7 @@ export type KeyName =
 export const table = [
   { does: "move", keys: [["up"], ["down"], ["home"], ["end"], ["pageUp"], ["pageDown"]] },
   { does: "preview", keys: [["enter"]] },
+  { does: "step", keys: [["left"], ["right"]] },
   { does: "select", keys: [["space"]] },
   {
     does: "range",
@@ -91,7 +94,7 @@ export const table = [
 export type Deed = (typeof table)[number]["does"];
 
 /** Signs that are on the keys themselves, in every language. */
-const SIGNS: Partial<Record<KeyName, string>> = { up: "↑", down: "↓" };
+const SIGNS: Partial<Record<KeyName, string>> = { up: "↑", down: "↓", left: "←", right: "→" };
 const APPLE_SIGNS: typeof SIGNS = { ...SIGNS, ctrl: "⌘", shift: "⇧", enter: "↩", delete: "⌘⌫", escape: "esc" };
 
 export function keyLabel(key: string, names: Record<string, string>, apple: boolean): string {

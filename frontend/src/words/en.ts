@@ -18,8 +18,8 @@ const failures: Record<string, string> = {
   IDEMPOTENCY_CONFLICT: "The file changed while it was being sent. Try again to send it as it is now.",
   LEASE_LOST: "The upload took a pause that was too long. Try again.",
   INSUFFICIENT_STORAGE: "The server has no room left. Reading and deleting still work.",
-  STORE_UNAVAILABLE: "The server's file store does not answer. Try again in a moment.",
-  DATABASE_UNAVAILABLE: "The server's database does not answer. Try again in a moment.",
+  STORE_UNAVAILABLE: "The server’s file store does not answer. Try again in a moment.",
+  DATABASE_UNAVAILABLE: "The server’s database does not answer. Try again in a moment.",
   STORE_INTEGRITY: "The stored bytes are not what they should be.",
   INTERNAL: "Something went wrong on the server.",
 };
@@ -110,6 +110,7 @@ export function english(locale: string) {
     keyDeeds: {
       move: "Move through the list",
       preview: "Open the preview",
+      step: "Previous or next file, in the preview",
       select: "Select, or let go",
       range: "Select a range",
       selectAll: "Select all that is loaded",
