@@ -78,7 +78,7 @@ def _wakeup(settings: Settings) -> Wakeup:
 def _blob_store(settings: Settings) -> BlobStore:
     if not settings.uses_s3:
         return LocalBlobStore(Path(settings.storage.removeprefix("file://")))
-    from satchel.blobs.s3 import Bucket, S3BlobStore  # noqa: PLC0415
+    from satchel.blobs.s3 import Bucket, S3BlobStore, equal_parts  # noqa: PLC0415
 
     bucket = Bucket(
         settings.storage,
@@ -89,7 +89,8 @@ def _blob_store(settings: Settings) -> BlobStore:
         public_url=settings.s3_public_url,
         link_lifetime=settings.download_link_lifetime,
     )
-    return S3BlobStore(bucket)
+    part = 0 if settings.s3_part_size == "auto" else equal_parts(settings.s3_part_size, settings.max_file_size)
+    return S3BlobStore(bucket, part)
 
 
 @asynccontextmanager

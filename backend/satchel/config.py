@@ -79,6 +79,12 @@ class Settings(BaseSettings):
     s3_connections: Count = Field(
         64, description="Connections to the store, of each process: for uploads, for downloads, and for the rest."
     )
+    s3_part_size: Literal["auto"] | Bytes = Field(
+        "auto",
+        description="How large the parts of a multipart upload are: `auto` grow with the file; a size makes all but "
+        "the last one alike, for stores that take no others (Cloudflare R2), and 10,000 of them must hold the largest "
+        "file.",
+    )
     s3_public_url: str = Field(
         "", description="Where clients reach the store, such as `https://s3.example.org`; empty: as the server does."
     )

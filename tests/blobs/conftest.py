@@ -35,8 +35,8 @@ def s3_at(s3_keys):
     """Gives a context that opens the S3 store at a URL."""
 
     @asynccontextmanager
-    async def opened(url, **settings):
-        store = S3BlobStore(Bucket(url, **s3_keys, **settings))
+    async def opened(url, part=0, **settings):
+        store = S3BlobStore(Bucket(url, **s3_keys, **settings), part)
         await store.open()
         try:
             yield store

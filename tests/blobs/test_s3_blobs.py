@@ -3,6 +3,7 @@
 import asyncio
 import inspect
 import random
+from contextlib import nullcontext
 from datetime import timedelta
 from types import SimpleNamespace
 from urllib.parse import parse_qs, urlsplit
@@ -19,11 +20,11 @@ from satchel.blobs import new_object_name
 from satchel.blobs.s3 import Bucket, S3BlobStore
 from satchel.blobs.s3.address import parse_public_url, parse_url
 from satchel.blobs.s3.tap import Tap
-from satchel.blobs.s3.writer import FIRST_PART, LARGE, MAX_PART, MAX_PARTS, MIB, MIN_PART, part_size
-from satchel.errors import CannotStart, Code
+from satchel.blobs.s3.writer import FIRST_PART, LARGE, MAX_PART, MAX_PARTS, MIB, MIN_PART, equal_parts, part_size
+from satchel.errors import CannotStart, Code, SatchelError
 from seaweed import Seaweed
 
-TIB = 1024**4
+GIB, TIB = 1024**3, 1024**4
 
 
 # Addresses
@@ -108,6 +109,34 @@ async def test_large_parts_go_one_at_a_time(s3):
     assert writer.parallel == 3
     writer._begun = next(number for number in range(MAX_PARTS) if part_size(number + 1, 1) > LARGE)
     assert writer.parallel == 1
+
+
+@pytest.mark.parametrize(("part", "taken"), [(0, False), (6 * MIB, True)])
+async def test_parts_are_alike_for_a_store_that_takes_no_others(s3_at, proxy, bucket, part, taken):
+    """With a size set, neither the memory that is left nor the number of parts changes it."""
+
+    async def strict(exchange):
+        sizes = [request.length for request in proxy.seen if request.is_part]
+        await (exchange.forward() if len(set(sizes[:-1])) == 1 else exchange.answer(400, b"not of one size"))
+
+    proxy.plant(lambda request: request.is_complete, strict)
+    async with s3_at(f"s3+http://{proxy.host}:{proxy.port}/{bucket}", part) as store:
+        writer = await store.create(name := new_object_name())
+        for share in (FIRST_PART, 1, FIRST_PART):
+            await writer.write(memoryview(bytes(writer.step(share))))
+        await writer.write(memoryview(b"x"))
+        with nullcontext() if taken else pytest.raises(SatchelError):
+            await writer.commit()
+        assert await store.size(name) == (3 * part + 1 if taken else None)
+        await writer.abort()
+
+
+def test_a_size_of_parts_must_do_for_the_largest_file():
+    """S3 takes 10,000 parts of 5 MiB to 5 GiB; what cannot come true is refused at the start."""
+    assert equal_parts(64 * MIB, 600 * GIB) == 64 * MIB
+    for size, largest in [(5 * MIB - 1, 1), (5 * GIB + 1, 1), (64 * MIB, 640_001 * MIB)]:
+        with pytest.raises(ValueError, match=r"^SATCHEL_S3_PART_SIZE: "):
+            equal_parts(size, largest)
 
 
 # Requests

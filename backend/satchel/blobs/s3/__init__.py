@@ -2,5 +2,6 @@
 
 from .bucket import Bucket
 from .store import S3BlobStore
+from .writer import equal_parts
 
-__all__ = ["Bucket", "S3BlobStore"]
+__all__ = ["Bucket", "S3BlobStore", "equal_parts"]

@@ -11,10 +11,15 @@ from .writer import S3BlobWriter
 
 
 class S3BlobStore:
-    """The `BlobStore` on a bucket; any number of servers may share it."""
+    """The `BlobStore` on a bucket; any number of servers may share it.
 
-    def __init__(self, bucket: Bucket) -> None:
+    Args:
+        part: bytes of every part of a multipart upload but the last, or 0 for parts that grow with the file.
+    """
+
+    def __init__(self, bucket: Bucket, part: int = 0) -> None:
         self._bucket = bucket
+        self._part = part
 
     async def open(self) -> None:
         """Look for the bucket, with the key, and make it when it is missing."""
@@ -31,7 +36,7 @@ class S3BlobStore:
 
     async def create(self, name: str) -> S3BlobWriter:
         """Start an object; the store learns of it with the first bytes."""
-        return S3BlobWriter(self._bucket, checked(name))
+        return S3BlobWriter(self._bucket, checked(name), self._part)
 
     async def read(self, name: str, size: int, start: int, length: int) -> S3BlobReader:
         """Ask for the bytes, and check the size of the whole in the answer."""

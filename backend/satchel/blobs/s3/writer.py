@@ -14,6 +14,7 @@ MIB = 1024 * 1024
 # What S3 allows: https://docs.aws.amazon.com/AmazonS3/latest/userguide/qfacts.html
 MAX_PARTS = 10_000
 MIN_PART = 5 * MIB  # but for the last
+MOST_OF_A_PART = 5 * 1024 * MIB
 
 FIRST_PART = 8 * MIB
 PARTS_OF_A_SIZE = 1_000
@@ -35,12 +36,34 @@ def part_size(number: int, share: int) -> int:
     return min(FIRST_PART << doubled, MAX_PART)
 
 
-class S3BlobWriter:
-    """The `BlobWriter` of one object: each write is a part of a multipart upload, or a small file as a whole."""
+def equal_parts(size: int, largest: int) -> int:
+    """`size`, as that of all parts of an object but its last.
 
-    def __init__(self, bucket: Bucket, name: str) -> None:
+    Args:
+        size: bytes.
+        largest: bytes of the largest file that is taken.
+
+    Raises:
+        ValueError: S3 allows no such part, or not enough of them; in one line that names the setting.
+    """
+    if not MIN_PART <= size <= MOST_OF_A_PART:
+        raise ValueError("SATCHEL_S3_PART_SIZE: S3 wants parts of 5MiB to 5GiB")
+    if size * MAX_PARTS < largest:
+        raise ValueError("SATCHEL_S3_PART_SIZE: 10,000 of them hold less than SATCHEL_MAX_FILE_SIZE; lower that")
+    return size
+
+
+class S3BlobWriter:
+    """The `BlobWriter` of one object: each write is a part of a multipart upload, or a small file as a whole.
+
+    Args:
+        part: bytes of every part but the last, or 0 for parts that grow with the file.
+    """
+
+    def __init__(self, bucket: Bucket, name: str, part: int) -> None:
         self._bucket = bucket
         self._name = name
+        self._part = part
         self._size = 0
         self._begun = 0  # writes
         self._first_step = 0
@@ -52,11 +75,11 @@ class S3BlobWriter:
     @property
     def parallel(self) -> int:
         """Several, while parts are small enough that one alone does not fill the line."""
-        return MANY if part_size(self._begun + 1, FIRST_PART) <= LARGE else 1
+        return MANY if self._next(FIRST_PART) <= LARGE else 1
 
     def step(self, share: int) -> int:
         """The size of the next part."""
-        size = part_size(self._begun + 1, share)
+        size = self._next(share)
         self._first_step = self._first_step or size
         return size
 
@@ -95,6 +118,9 @@ class S3BlobWriter:
         """Abort the multipart upload, or remove the object."""
         if self._whole or self._multipart is not None:
             await asyncio.shield(self._bucket.tasks.spawn(self._bucket.give_up(self._name, self._multipart)))
+
+    def _next(self, share: int) -> int:
+        return self._part or part_size(self._begun + 1, share)
 
     async def _upload_id(self) -> str:
         """The id of the multipart upload, begun by whoever asks first, for all; a cancelled write leaves it running."""
