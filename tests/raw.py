@@ -32,16 +32,17 @@ class Answer:
 
 
 class Raw:
-    """One connection."""
+    """One connection; `patience` bounds each wait, in seconds."""
 
-    def __init__(self, reader, writer):
+    def __init__(self, reader, writer, patience):
         self.reader = reader
         self.writer = writer
+        self.patience = patience
 
     async def send(self, *pieces: bytes):
         for piece in pieces:
             self.writer.write(piece)
-        async with asyncio.timeout(SECONDS):
+        async with asyncio.timeout(self.patience):
             await self.writer.drain()
 
     async def request(self, method: str, path: str, headers: dict[str, str], body: bytes = b""):
@@ -51,7 +52,7 @@ class Raw:
 
     async def answer(self) -> Answer:
         """The next response."""
-        async with asyncio.timeout(SECONDS):
+        async with asyncio.timeout(self.patience):
             head = (await self.reader.readuntil(b"\r\n\r\n")).decode("latin-1")
             status, *lines = head.rstrip("\r\n").split("\r\n")
             headers = {
@@ -62,7 +63,7 @@ class Raw:
 
     async def is_closed(self) -> bool:
         """Whether the server closes the connection, with nothing more sent on it."""
-        async with asyncio.timeout(SECONDS):
+        async with asyncio.timeout(self.patience):
             with suppress(ConnectionError):
                 return await self.reader.read(1) == b""
         return True
@@ -78,7 +79,7 @@ class Raw:
 
 
 @asynccontextmanager
-async def connected(server):
+async def connected(server, patience=SECONDS):
     """A connection to a server, with small buffers: what was sent was nearly received, what is not read waits there."""
     raw = socket.socket()
     raw.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 65536)
@@ -87,7 +88,7 @@ async def connected(server):
     await asyncio.get_running_loop().sock_connect(raw, (server.host, server.port))
     reader, writer = await asyncio.open_connection(sock=raw)
     try:
-        yield Raw(reader, writer)
+        yield Raw(reader, writer, patience)
     finally:
         writer.close()
         with suppress(ConnectionError, TimeoutError):

@@ -17,6 +17,7 @@ HEAD = head_of_part("file", "large.bin")
 STEP = random.Random(10).randbytes(MIB)
 PROMPT = {"sweep_interval": "0.2s", "delete_grace": "0.001s"}
 GROWTH = 64 * MIB  # of the resident memory, by one file of any size
+PATIENCE = 600  # seconds, a bound for what never comes: ten gigabytes wait for one store
 
 
 def pieces(size, seed):
@@ -28,7 +29,7 @@ def pieces(size, seed):
 async def upload(server, size, seed, begun=None):
     """Send bytes as they are made, the rest of them once `begun` is set; gives the file."""
     digest = hashlib.sha256()
-    async with connected(server) as raw:
+    async with connected(server, PATIENCE) as raw:
         length = len(HEAD) + size + len(END)
         await raw.request("POST", "/files/upload", {"Content-Type": MULTIPART, "Content-Length": str(length)}, HEAD)
         for piece in pieces(size, seed):
