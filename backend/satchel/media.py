@@ -359,8 +359,8 @@ _ARCHIVES = {
 }
 _TEXT_TYPES = frozenset(_TEXT_NAMES.values()) | {"application/mbox", "application/pgp-keys", "application/javascript"}
 
-# What a browser decodes without running anything in it, under the names that browsers know. A PDF's own script is run by
-# the browser's viewer, out of reach of the site and of the network: see SECURITY.md.
+# What a browser decodes without running anything in it, under the names that browsers know. A PDF's own script is run
+# by the browser's viewer, out of reach of the site and of the network: see SECURITY.md.
 _INLINE = {
     "image/avif",
     "image/bmp",

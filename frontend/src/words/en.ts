@@ -110,7 +110,7 @@ export function english(locale: string) {
     keyDeeds: {
       move: "Move through the list",
       preview: "Open the preview",
-      step: "Previous or next file, in the preview",
+      step: "Step to the file beside, in the preview",
       select: "Select, or let go",
       range: "Select a range",
       selectAll: "Select all that is loaded",

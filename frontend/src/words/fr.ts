@@ -106,7 +106,7 @@ export function french(locale: string): Words {
     keyDeeds: {
       move: "Parcourir la liste",
       preview: "Ouvrir l’aperçu",
-      step: "Fichier précédent ou suivant, dans l’aperçu",
+      step: "Fichier voisin, dans l’aperçu",
       select: "Sélectionner ou désélectionner",
       range: "Sélectionner une plage",
       selectAll: "Sélectionner tout ce qui est chargé",
