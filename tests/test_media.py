@@ -19,6 +19,7 @@ from hypothesis import strategies as st
 
 from satchel.media import (
     HEAD_SIZE,
+    SCRIPTED_PDF,
     UNKNOWN,
     detect_type,
     inline_type,
@@ -508,6 +509,12 @@ def test_media_that_browsers_decode_are_shown_as_they_are(media_type):
     """Pictures, films, sounds and PDF are shown under their own type."""
     assert inline_type(media_type) == media_type
     assert inline_type(f"{media_type.upper()}; a=b") == media_type
+
+
+def test_a_document_that_may_run_a_script_is_not_shown():
+    """It stays a PDF to a person."""
+    assert inline_type(SCRIPTED_PDF) is None
+    assert kind_of(SCRIPTED_PDF) is FileKind.PDF
 
 
 @pytest.mark.parametrize(

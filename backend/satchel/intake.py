@@ -20,9 +20,10 @@ from satchel.config import Settings
 from satchel.errors import Code, SatchelError, too_large
 from satchel.failpoints import reach
 from satchel.filenames import clean_filename
-from satchel.media import HEAD_SIZE, detect_type, kind_of
+from satchel.media import HEAD_SIZE, PDF, SCRIPTED_PDF, detect_type, kind_of
 from satchel.memory import Memory
 from satchel.metadata import Metadata, Publication
+from satchel.pdf import ScriptSearch
 from satchel.tasks import Tasks
 from satchel.threads import run_in
 
@@ -56,6 +57,8 @@ class Upload:
         self._limit = uploads.max_size
         self._digest = hashlib.sha256()
         self._head = b""
+        self._content_type = ""
+        self._scripts: ScriptSearch | None = None
         self._filling: mmap | None = None
         self._filled = 0
         self._hashed: asyncio.Task[None] | None = None
@@ -86,6 +89,7 @@ class Upload:
 
     async def finish(self) -> None:
         """Store the rest and make all of it durable (U3). Raises as `write` does."""
+        self._detect()
         await self._flush()
         await self._settled(asyncio.ALL_COMPLETED)
         reach("U3.written")
@@ -109,7 +113,7 @@ class Upload:
 
     def publication(self, idempotency_key: str | None) -> Publication:
         """What the publishing transaction needs to know."""
-        content_type = detect_type(self._head, self.filename, self._declared_type)
+        content_type = SCRIPTED_PDF if self._scripts and self._scripts.may_run else self._content_type
         return Publication(
             upload_id=None if self.published else self.id,
             object_name=self.object_name,
@@ -137,11 +141,18 @@ class Upload:
             raise SatchelError(Code.LEASE_LOST, "The upload stood still for too long and was reclaimed; send it again.")
         if self._filling is None:
             return
+        self._detect()
         buffer, step = self._filling, memoryview(self._filling)[: self._filled]
         self._filling, self._filled = None, 0
         self._uploads.memory.sent(buffer)
         self._hashed = asyncio.create_task(self._hash(step, self._hashed))
         self._storing.add(asyncio.create_task(self._store(buffer, step, self._hashed)))
+
+    def _detect(self) -> None:
+        """Tell the type, once the head is there: with the first bytes that go on, or with the last."""
+        if not self._content_type:
+            self._content_type = detect_type(self._head, self.filename, self._declared_type)
+            self._scripts = ScriptSearch() if self._content_type == PDF else None
 
     async def _settled(self, when: str) -> None:
         """Wait for writes under way, and raise what they raised."""
@@ -154,6 +165,8 @@ class Upload:
         if before is not None:
             await before
         await run_in(None, self._digest.update, step)
+        if self._scripts is not None:
+            await run_in(None, self._scripts.update, step)
 
     async def _store(self, buffer: mmap, step: memoryview, hashed: asyncio.Task[None]) -> None:
         try:

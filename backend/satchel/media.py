@@ -18,6 +18,9 @@ HEAD_SIZE = 4096
 """Bytes from the start of a file that `detect_type` looks at; 2 KiB are too few to tell an .xlsx from a .zip."""
 
 UNKNOWN = "application/octet-stream"
+PDF = "application/pdf"
+SCRIPTED_PDF = "application/pdf; scripts=yes"
+"""A PDF that may run a script in its viewer (see `satchel.pdf`): it is saved, and not shown."""
 
 # --- types ------------------------------------------------------------------------------------------------------------
 
@@ -359,8 +362,7 @@ _ARCHIVES = {
 }
 _TEXT_TYPES = frozenset(_TEXT_NAMES.values()) | {"application/mbox", "application/pgp-keys", "application/javascript"}
 
-# What a browser decodes without running anything in it, under the names that browsers know. A PDF's own script is run
-# by the browser's viewer, out of reach of the site and of the network: see SECURITY.md.
+# What a browser decodes without running anything in it, under the names that browsers know; but for `SCRIPTED_PDF`.
 _INLINE = {
     "image/avif",
     "image/bmp",
@@ -379,14 +381,14 @@ _INLINE = {
     "audio/ogg",
     "audio/wav",
     "audio/webm",
-    "application/pdf",
+    PDF,
 }
 
 
 def kind_of(content_type: str) -> FileKind:
     """What a file of this type is to a person."""
     media_type = _bare(content_type)
-    if media_type == "application/pdf":
+    if media_type == PDF:
         return FileKind.PDF
     if media_type in _ARCHIVES:
         return FileKind.ARCHIVE
@@ -405,7 +407,7 @@ def inline_type(content_type: str) -> str | None:
     """
     media_type = _bare(content_type)
     if media_type in _INLINE:
-        return media_type
+        return None if content_type == SCRIPTED_PDF else media_type
     return "text/plain; charset=utf-8" if is_text(media_type) and not _is_markup(media_type) else None
 
 

@@ -71,6 +71,27 @@ def pdf(text: str = "A page from Satchel's tests") -> bytes:
     )
 
 
+def packed_pdf(action: str = "<< /S /GoTo /D [3 0 R /Fit] >>") -> bytes:
+    """A document of one page that does something when it is opened, with its objects packed as most writers do it."""
+    objects = [
+        f"<< /Type /Catalog /Pages 2 0 R /OpenAction {action} >>",
+        "<< /Type /Pages /Kids [3 0 R] /Count 1 >>",
+        "<< /Type /Page /Parent 2 0 R /MediaBox [0 0 360 200] /Contents 4 0 R >>",
+    ]
+    places = [sum(len(each) + 1 for each in objects[:number]) for number in range(len(objects))]
+    index = " ".join(f"{number} {place}" for number, place in enumerate(places, 1)) + " "
+    packed = zlib.compress(f"{index}{' '.join(objects)}".encode())
+    head = b"<< /Type /ObjStm /N 3 /First %d /Filter /FlateDecode /Length %d >>" % (len(index), len(packed))
+    body, entries = b"%PDF-1.5\n", [(0, 0, 255), *((2, 5, place) for place in range(len(objects)))]
+    for number, stream in (4, b"<< /Length 0 >>\nstream\n\nendstream"), (5, head + b"\nstream\n%s\nendstream" % packed):
+        entries.append((1, len(body), 0))
+        body += b"%d 0 obj\n%s\nendobj\n" % (number, stream)
+    entries.append((1, len(body), 0))
+    table = b"".join(bytes([kind]) + place.to_bytes(2, "big") + bytes([last]) for kind, place, last in entries)
+    cross = b"<< /Type /XRef /Size 7 /W [1 2 1] /Root 1 0 R /Length %d >>\nstream\n%s\nendstream" % (len(table), table)
+    return body + b"6 0 obj\n%s\nendobj\nstartxref\n%d\n%%%%EOF\n" % (cross, len(body))
+
+
 def archive(**texts: str) -> bytes:
     """A ZIP archive."""
     output = io.BytesIO()

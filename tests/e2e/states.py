@@ -60,7 +60,7 @@ async def states(manager: FileManager, server: Server) -> AsyncIterator[str]:
     await expect(manager.preview.locator("pre")).to_contain_text("calm")
     yield "text"
     await manager.preview.get_by_role("button", name="2 files share these bytes").click()
-    await expect(manager.preview.get_by_text("copy of log.txt")).to_be_in_viewport(ratio=1)
+    await expect(manager.preview.get_by_role("button", name="copy of log.txt")).to_be_in_viewport(ratio=1)
     yield "copies"
     await _close(manager)
     await manager.show("bell.wav")

@@ -10,7 +10,7 @@ from base64 import b64encode
 from dataclasses import dataclass
 from enum import Enum
 
-from e2e.library import archive, noise, pdf, png, wav
+from e2e.library import archive, noise, packed_pdf, pdf, png, wav
 
 PWNED = "/pwned/"
 
@@ -240,6 +240,10 @@ class Corpus:
             "script address.pdf": f"<< /S /URI /URI (javascript:{_escaped(self.script)}) >>",
         }.items():
             self._add(name, _with_action(pdf(), action), "application/pdf", As.NOTHING)
+        spelled = f"<< /S /J#61vaScript /JS ({_escaped(script)}) >>"
+        self._add("script spelled otherwise.pdf", _with_action(pdf(), spelled), "application/pdf", As.NOTHING)
+        packed = packed_pdf(f"<< /S /JavaScript /JS ({_escaped(script)}) >>")
+        self._add("packed script.pdf", packed, "application/pdf", As.NOTHING)
         mhtml = (
             "MIME-Version: 1.0\r\nContent-Type: multipart/related; boundary=b\r\n\r\n"
             f"--b\r\nContent-Type: text/html\r\n\r\n{tag}\r\n--b--\r\n"

@@ -190,6 +190,7 @@ async def test_a_rename_keeps_the_validators(client, stack, text):
         ("a.svg", b'<svg xmlns="http://www.w3.org/2000/svg"/>', None),
         ("a.xml", b'<?xml version="1.0"?><x/>', None),
         ("a.zip", b"PK\5\6" + b"\0" * 18, None),
+        ("script.pdf", b"%PDF-1.4\n1 0 obj << /S /JavaScript /JS (app.alert\\(1\\)) >> endobj\n", None),
         ("a.bin", b"\x05\xe2\x91\x00" * 9, None),
     ],
 )

@@ -52,7 +52,9 @@ class File:
     id: strawberry.ID
     filename: str
     size: BigInt
-    content_type: str = strawberry.field(description="Told from the bytes, not from what the client said.")
+    content_type: str = strawberry.field(
+        description="Told from the bytes, not from what the client said; a PDF that may run a script has `scripts=yes`."
+    )
     kind: FileKind
     hash: str = strawberry.field(description="The SHA-256 of the bytes, in lower-case hex.")
     upload_date: datetime
