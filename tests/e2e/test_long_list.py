@@ -61,6 +61,7 @@ async def test_every_row_is_reached_and_few_exist(library):
     for top in range(0, len(FILES), 9):
         await library.grid.evaluate("(grid, row) => { grid.scrollTop = row * 52 }", top)
         await expect(library.row_at(top)).to_be_visible()
+        await expect(library.grid.get_by_text("Loading…")).to_have_count(0)
         assert await library.grid.get_by_role("row").count() < 60
         seen |= await drawn(library)
     expected = [entry["filename"] for entry in await stored(library.server)]

@@ -128,7 +128,7 @@ async def test_a_server_in_trouble_is_not_blamed_on_the_file(viewer):
         address = f"**{entry['preview_url']}"
         await page.route(address, lambda route: route.fulfill(status=503, body=answer))
         await viewer.show(name)
-        await expect(preview.get_by_role("alert")).to_contain_text("The server's file store does not answer.")
+        await expect(preview.get_by_role("alert")).to_contain_text("file store does not answer.")
         await page.unroute(address)
         await preview.get_by_role("button", name="Try again").click()
         await expect(preview.locator("audio, pre, [role=group] img").first).to_be_visible()

@@ -132,7 +132,7 @@ async def test_the_keys_are_shown_and_rest_meanwhile(stocked):
     await stocked.row_at(0).focus()
     await press("?")
     dialog = page.get_by_role("dialog", name="Keyboard shortcuts")
-    await expect(dialog.get_by_role("row")).to_have_count(13)
+    await expect(dialog.get_by_role("row")).to_have_count(14)
     await expect(dialog.get_by_role("row", name="Select all that is loaded")).to_contain_text("CtrlA")
     await press("Control+a")
     await press("Delete")
