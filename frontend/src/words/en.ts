@@ -207,7 +207,7 @@ export function english(locale: string) {
     copied: "Copied.",
     notCopied: "This browser does not let the page copy. Select the text instead.",
     noPreview: "There is no preview for this kind of file.",
-    noPreviewOfScripts: "This document has a script in it, so it is not opened here.",
+    noPreviewOfScripts: "This document may run a script, so it is not opened here.",
     previewFailed: "This browser cannot show the file.",
     noPdfViewer: "This browser has no PDF viewer of its own.",
     openPdf: "Open the PDF",

@@ -203,7 +203,7 @@ export function french(locale: string): Words {
     copied: "Copié.",
     notCopied: "Ce navigateur ne laisse pas la page copier. Sélectionnez plutôt le texte.",
     noPreview: "Il n’y a pas d’aperçu pour ce genre de fichier.",
-    noPreviewOfScripts: "Ce document contient un script, il n’est donc pas ouvert ici.",
+    noPreviewOfScripts: "Ce document peut exécuter un script, il n’est donc pas ouvert ici.",
     previewFailed: "Ce navigateur ne peut pas afficher le fichier.",
     noPdfViewer: "Ce navigateur n’a pas de lecteur de PDF.",
     openPdf: "Ouvrir le PDF",
