@@ -89,7 +89,6 @@ class Upload:
 
     async def finish(self) -> None:
         """Store the rest and make all of it durable (U3). Raises as `write` does."""
-        self._detect()
         await self._flush()
         await self._settled(asyncio.ALL_COMPLETED)
         reach("U3.written")
@@ -139,9 +138,9 @@ class Upload:
             await self._settled(asyncio.FIRST_COMPLETED)
         if self._lost:
             raise SatchelError(Code.LEASE_LOST, "The upload stood still for too long and was reclaimed; send it again.")
+        self._detect()
         if self._filling is None:
             return
-        self._detect()
         buffer, step = self._filling, memoryview(self._filling)[: self._filled]
         self._filling, self._filled = None, 0
         self._uploads.memory.sent(buffer)
