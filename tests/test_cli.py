@@ -73,6 +73,8 @@ BAD = {
     "SATCHEL_UPLOAD_LEASE": ["0", "-1", "soon", "1y", "", "s", "²s", "9" * 30 + "d"],
     "SATCHEL_MAX_PAGE_SIZE": ["0", "1.5"],
     "SATCHEL_LOG_LEVEL": ["loud"],
+    "SATCHEL_SCRUB_RATE": ["fast", "-1"],
+    "SATCHEL_S3_PART_SIZE": ["0", "large"],
 }
 
 
@@ -86,6 +88,14 @@ def test_a_bad_setting_is_named_in_one_line(monkeypatch, tmp_path, name, value):
     assert str(raised.value).startswith(f"{name}: ")
     assert repr(value) in str(raised.value)
     assert "\n" not in str(raised.value)
+
+
+def test_a_setting_of_two_kinds_is_told_both(monkeypatch, tmp_path):
+    """That a size would do is said, too, and not the word alone."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("SATCHEL_SCRUB_RATE", "fast")
+    with pytest.raises(config.BadSetting, match=r"'auto'; or: .*unit.*\(got 'fast'\)$"):
+        config.load()
 
 
 @pytest.mark.parametrize("command", ["serve", "sweep"])

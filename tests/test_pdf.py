@@ -5,7 +5,6 @@ import zlib
 
 import pytest
 
-from satchel import pdf
 from satchel.pdf import ScriptSearch
 
 ACTION = b"<< /S /JavaScript /JS (app.alert\\(1\\)) >>"
@@ -20,9 +19,12 @@ def object_stream(content, entries=b"/Filter /FlateDecode", pack=zlib.compress):
     return head + packed + b"\nendstream\nendobj\n"
 
 
+MOST = 1 << 20
+
+
 def runs(document, size=1 << 20):
     """Whether a script may run, after so many bytes at a time."""
-    search = ScriptSearch()
+    search = ScriptSearch(MOST)
     for start in range(0, len(document), size):
         search.update(memoryview(document)[start : start + size])
     return search.may_run
@@ -86,15 +88,14 @@ def test_wherever_the_bytes_are_divided(case):
     """A name, a dictionary and a stream are found in two pieces as in one."""
     document = SCRIPTED[case]
     for place in range(len(document)):
-        search = ScriptSearch()
+        search = ScriptSearch(MOST)
         search.update(memoryview(document)[:place])
         search.update(memoryview(document)[place:])
         assert search.may_run, place
 
 
-def test_what_unpacks_without_an_end_is_not_unpacked(monkeypatch):
+def test_what_unpacks_without_an_end_is_not_unpacked():
     """A bomb is given up at a bound, in little memory."""
-    monkeypatch.setattr(pdf, "MOST", 1 << 20)
     bomb = object_stream(b"\0" * (1 << 22))
     assert len(bomb) < 10_000
     assert runs(PLAIN + bomb + END)

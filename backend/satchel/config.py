@@ -101,6 +101,10 @@ class Settings(BaseSettings):
     max_map_size: Bytes = Field(ByteSize(16 * KIB), description="The `map` part, and any other form field.")
     max_json_size: Bytes = Field(ByteSize(256 * KIB), description="A GraphQL request without files.")
     max_page_size: Count = Field(500, description="The most files that one page of a listing holds.")
+    max_pdf_unpacked: Bytes = Field(
+        ByteSize(256 * MIB),
+        description="What the object streams of a PDF may unpack to; one that has more is saved instead of shown.",
+    )
     refusal_drain: Bytes = Field(
         ByteSize(4 * MIB), description="What is still read of a body after it was refused, so that the client sees why."
     )
@@ -296,4 +300,6 @@ def load(kind: type[S] = Settings, /, **overrides: object) -> S:  # type: ignore
         if not first["loc"]:
             raise BadSetting(first["msg"].removeprefix("Value error, ").replace("SATCHEL_", prefix)) from error
         name = f"{prefix}{first['loc'][0]}".upper()
-        raise BadSetting(f"{name}: {first['msg']} (got {first['input']!r})") from error
+        # A setting of two kinds (`auto`, or a size) has a reason of each.
+        reasons = (reason["msg"] for reason in error.errors() if reason["loc"][:1] == first["loc"][:1])
+        raise BadSetting(f"{name}: {'; or: '.join(reasons)} (got {first['input']!r})") from error

@@ -55,6 +55,7 @@ class Upload:
         self._declared_type = declared_type
         self._writer = writer
         self._limit = uploads.max_size
+        self._max_pdf_unpacked = uploads.max_pdf_unpacked
         self._digest = hashlib.sha256()
         self._head = b""
         self._content_type = ""
@@ -151,7 +152,7 @@ class Upload:
         """Tell the type, once the head is there: with the first bytes that go on, or with the last."""
         if not self._content_type:
             self._content_type = detect_type(self._head, self.filename, self._declared_type)
-            self._scripts = ScriptSearch() if self._content_type == PDF else None
+            self._scripts = ScriptSearch(self._max_pdf_unpacked) if self._content_type == PDF else None
 
     async def _settled(self, when: str) -> None:
         """Wait for writes under way, and raise what they raised."""
@@ -195,6 +196,7 @@ class Uploads:
     ) -> None:
         self.memory = Memory(int(settings.upload_memory))
         self.max_size = int(settings.max_file_size)
+        self.max_pdf_unpacked = int(settings.max_pdf_unpacked)
         self._metadata = metadata
         self._blobs = blobs
         self._settings = settings

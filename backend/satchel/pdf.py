@@ -15,8 +15,6 @@ SLICE = 64 * 1024
 """Bytes that are looked through at once: a search holds the interpreter as long as it lasts."""
 LONGEST = 1024
 """Bytes from the `<<` of an object stream's dictionary to behind its `stream`, at most."""
-MOST = 256 * 1024 * 1024
-"""Bytes that all object streams of a file may unpack to."""
 NAME = 64
 """Bytes of the longest way to write a name that is looked for, and more."""
 
@@ -35,9 +33,14 @@ _UNUSUAL = re.compile(rb"/(?:DecodeParms|DP|FFilter|FDecodeParms|F)\b")
 
 
 class ScriptSearch:
-    """Looks through the bytes of one PDF, in order."""
+    """Looks through the bytes of one PDF, in order.
 
-    def __init__(self) -> None:
+    Args:
+        most: bytes that all its object streams may unpack to; more count as a script.
+    """
+
+    def __init__(self, most: int) -> None:
+        self._most = most
         self._found = False
         self._tail = b""  # of all bytes
         self._ahead = b""  # where an object stream may begin
@@ -100,7 +103,7 @@ class ScriptSearch:
             rest = inflater.unconsumed_tail
             self._unpacked += len(unpacked)
             self._unpacked_tail = self._without(_SCRIPT, self._unpacked_tail, unpacked)
-            self._found = self._found or self._unpacked > MOST
+            self._found = self._found or self._unpacked > self._most
         behind = inflater.unused_data
         # Else bytes could be packed so that they are an object stream as well, to a viewer that begins in their midst.
         self._packed_tail = self._without(_OBJECT_STREAM, self._packed_tail, piece[: len(piece) - len(behind)])

@@ -228,6 +228,13 @@ FILES = [
         "test_pdf.py::test_with_a_script_or_what_may_hide_one",
     ),
     Mutation(
+        "the bound for what a PDF unpacks to",
+        "pdf.py",
+        "self._found = self._found or self._unpacked > self._most",
+        "pass",
+        "http/test_content.py::test_a_pdf_too_large_to_be_looked_into_is_saved",
+    ),
+    Mutation(
         "the type that the bytes have, and not the client's word",
         "intake.py",
         "self._content_type = detect_type(",
