@@ -77,9 +77,9 @@ const changes = new Changes((all) => {
   for (const store of [list, selection, opened, renaming]) store.apply(all);
 });
 
-/** Loads the list and follows what happens to it, until the returned function is called. */
-export function start(): () => void {
-  const unlisten = live.listen({
+/** Loads the list and follows what happens to it, as long as the page is there. */
+export function start(): void {
+  live.listen({
     changed: (event) => changes.soon(event),
     expired: () => {
       changes.now();
@@ -89,25 +89,16 @@ export function start(): () => void {
       opened.reload();
     },
   });
-  const unfollow = opened.follow();
-  const leave = () => deletions.leave();
-  addEventListener("pagehide", leave);
+  opened.follow();
+  addEventListener("pagehide", () => deletions.leave());
   const wake = () => uploads.wake();
   addEventListener("online", wake);
-  const unwatch = $effect.root(() => {
+  $effect.root(() => {
     $effect(() => {
       if (live.state === "live") wake();
     });
   });
   void list.reload();
-  return () => {
-    unlisten();
-    unfollow();
-    unwatch();
-    removeEventListener("pagehide", leave);
-    removeEventListener("online", wake);
-    list.close();
-  };
 }
 
 /** Deletes files, with a way back; a preview of one has nothing left to show. */

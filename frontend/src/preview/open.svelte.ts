@@ -31,14 +31,10 @@ export class OpenFile {
   }
 
   /** Follows the address until the returned function is called. */
-  follow(): () => void {
+  follow(): void {
     const read = () => this.#show(new URLSearchParams(location.search).get("file") ?? undefined);
     read();
     addEventListener("popstate", read);
-    return () => {
-      removeEventListener("popstate", read);
-      this.#loading?.abort();
-    };
   }
 
   open(id: string): void {
