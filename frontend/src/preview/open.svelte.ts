@@ -30,7 +30,7 @@ export class OpenFile {
     this.#source = source;
   }
 
-  /** Follows the address until the returned function is called. */
+  /** Follows the address. */
   follow(): void {
     const read = () => this.#show(new URLSearchParams(location.search).get("file") ?? undefined);
     read();
