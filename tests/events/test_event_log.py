@@ -2,7 +2,8 @@
 
 import asyncio
 import hashlib
-from contextlib import aclosing, asynccontextmanager
+import tracemalloc
+from contextlib import AsyncExitStack, aclosing, asynccontextmanager
 from datetime import timedelta
 
 import pytest
@@ -152,6 +153,21 @@ async def test_in_each_turn_of_the_loop_one_event_is_told(metadata, log, turns):
     assert len(set(told)) == len(told) == 50 * 20
 
 
+@pytest.mark.parametrize(("ring_size", "each"), [(1, 64 * 1024), (1000, 2 * 1024)])
+async def test_who_reads_slowly_costs_little_memory(metadata, ring_size, each):
+    """Of all that it has yet to be told a few events are kept for it, from the table, or places in the ring (bytes)."""
+    async with opened(metadata, ring_size) as log, AsyncExitStack() as stack:
+        start = await log.head()
+        await publish(metadata, *(f"{number:03}" for number in range(400)))
+        await caught_up(log, metadata)
+        tracemalloc.start()
+        stack.callback(tracemalloc.stop)
+        for _ in range(100):
+            following = await stack.enter_async_context(aclosing(log.follow(start)))
+            assert (await anext(following)).record.filename == "000"
+        assert tracemalloc.get_traced_memory()[0] < 100 * each
+
+
 async def test_what_was_before_the_start_is_read_from_the_table(metadata):
     """A log that was opened later still gives all that is kept, and goes on with what is new."""
     start = await metadata.event_head()
@@ -202,6 +218,7 @@ async def test_every_place_in_the_ring_is_a_place_to_start_from(metadata):
 async def test_more_events_than_a_page_come_whole(metadata, monkeypatch):
     """A reader that is far behind pages through the table."""
     monkeypatch.setattr(events, "PAGE", 3)
+    monkeypatch.setattr(events, "AHEAD", 2)
     async with opened(metadata, ring_size=2) as log:
         start = await log.head()
         names = [f"{number:02}" for number in range(20)]

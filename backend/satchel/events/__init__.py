@@ -17,6 +17,8 @@ from satchel.errors import Code, SatchelError
 from satchel.metadata import Event, Metadata, Position
 
 PAGE = 500
+AHEAD = 20
+"""Events that a subscriber takes at once. Until they are told they are kept for it alone, and it may be slow."""
 POLL_SECONDS = 1.0
 SHORT_POLL_SECONDS = 0.01
 """How soon to look again where an event is committed that a running transaction holds back; doubles with each look."""
@@ -97,7 +99,7 @@ class EventLog:
             news = self._news  # taken before looking, so that what comes while looking ends the wait
             events = self._recent(position)
             if events is None:
-                events = await self._metadata.events_after(position, PAGE)
+                events = await self._metadata.events_after(position, AHEAD)
             for event in events:
                 # What tells of an event takes a while, and a thousand subscribers wake at once, or one has a thousand
                 # to catch up with: one event in each turn of the loop, so that others have theirs.
@@ -109,10 +111,11 @@ class EventLog:
                 await news.wait()
 
     def _recent(self, position: Position) -> list[Event] | None:
-        """What the ring holds after a place; None where it does not reach back so far."""
+        """The next that the ring holds after a place; None where it does not reach back so far."""
         if position < self._ring_start:
             return None
-        return self._ring[bisect_right(self._ring, position, key=lambda event: event.position) :]
+        start = bisect_right(self._ring, position, key=lambda event: event.position)
+        return self._ring[start : start + AHEAD]
 
     async def _follow_table(self) -> None:
         patience = SHORT_POLL_SECONDS
