@@ -51,6 +51,9 @@ class Settings(BaseSettings):
         default=False,
         description="Whether to listen beyond this machine: whoever reaches the port may read, add and delete.",
     )
+    read_only: bool = Field(
+        default=False, description="Whether files can only be read: uploads, renames and deletions are refused."
+    )
     allowed_hosts: str = Field(
         "",
         description="Names that the server answers to besides `localhost`, IP addresses and its own, with commas: "

@@ -26,6 +26,7 @@ class Code(Enum):
     INVALID_FILENAME = Failure(400, "The file name cannot be used")
     QUERY_TOO_COMPLEX = Failure(400, "The operation asks for too much")
     CROSS_ORIGIN = Failure(403, "Another site's page may not do this")
+    READ_ONLY = Failure(403, "Nothing may be changed here")
     METHOD_NOT_ALLOWED = Failure(405, "The method is not allowed here")
     NOT_ACCEPTABLE = Failure(406, "None of the accepted media types can be produced")
     REQUEST_TIMEOUT = Failure(408, "The request did not arrive in time")

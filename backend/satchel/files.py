@@ -81,7 +81,11 @@ class FileService:
     # Uploads
 
     def intake(self) -> Intake:
-        """The uploads of one request, as a context: what is not published when it ends is discarded."""
+        """The uploads of one request, as a context: what is not published when it ends is discarded.
+
+        Raises READ_ONLY, before anything of the request is read.
+        """
+        self._may_change()
         return Intake(self.uploads)
 
     async def publish(
@@ -235,21 +239,23 @@ class FileService:
         return await self._blobs.link(record.object_name, record.content_type, disposition)
 
     async def rename(self, file_id: str, filename: str) -> FileRecord:
-        """Give a file another name. Raises NOT_FOUND or INVALID_FILENAME."""
+        """Give a file another name. Raises NOT_FOUND, INVALID_FILENAME or READ_ONLY."""
+        self._may_change()
         record = await self._metadata.rename_file(_parse_id(file_id), clean_filename(filename))
         self._changed()
         log.info("renamed", file_id=file_id)
         return record
 
     async def delete(self, file_id: str) -> FileRecord:
-        """Delete a file and give what it was. Raises NOT_FOUND."""
+        """Delete a file and give what it was. Raises NOT_FOUND or READ_ONLY."""
         deleted, _ = await self.delete_all([file_id])
         if not deleted:
             raise not_found(file_id)
         return deleted[0]
 
     async def delete_all(self, file_ids: Sequence[str]) -> tuple[list[FileRecord], list[str]]:
-        """Delete many files in one transaction; gives those deleted, and the ids that name no file."""
+        """Delete many files at once; gives those deleted, and the ids that name no file. Raises READ_ONLY."""
+        self._may_change()
         wanted = {file_id: UUID(file_id) for file_id in file_ids if _FILE_ID.fullmatch(file_id)}
         deleted = await self._metadata.delete_files(list(wanted.values()), self.settings.delete_grace)
         reach("D.committed")
@@ -259,6 +265,10 @@ class FileService:
         gone = {record.id for record in deleted}
         missing = [file_id for file_id in dict.fromkeys(file_ids) if wanted.get(file_id) not in gone]
         return deleted, missing
+
+    def _may_change(self) -> None:
+        if self.settings.read_only:
+            raise SatchelError(Code.READ_ONLY, "Files can only be read here (SATCHEL_READ_ONLY).")
 
     async def ping(self) -> None:
         """Return when database and store both answer; raise DATABASE_UNAVAILABLE or STORE_UNAVAILABLE."""

@@ -29,8 +29,15 @@ export const toasts = new Toasts();
 export const foot = new Foot();
 export const live = new LiveEvents();
 
+/** What may be done here; the server tells it with the head of the list. */
+export const access = $state({ readOnly: false });
+
 export const list: FileList = new FileList({
-  page: (wanted, signal) => query(FilePage, wanted, signal),
+  page: async (wanted, signal) => {
+    const answer = await query(FilePage, wanted, signal);
+    access.readOnly = answer.data?.readOnly ?? access.readOnly;
+    return answer;
+  },
   totals: async (filter, signal) => {
     await painted();
     return query(Totals, { filter }, signal);
@@ -101,8 +108,15 @@ export function start(): void {
   void list.reload();
 }
 
+/** Whether files may be changed; where not, the reader is told. */
+export function mayChange(): boolean {
+  if (access.readOnly) toasts.show({ text: words.readOnlyText });
+  return !access.readOnly;
+}
+
 /** Deletes files, with a way back; a preview of one has nothing left to show. */
 export function remove(...files: readonly StoredFile[]): void {
+  if (!mayChange()) return;
   if (files.some(({ id }) => id === opened.id)) opened.close();
   const ids = new Set(files.map(({ id }) => id));
   cursor.leave(ids);
@@ -123,6 +137,7 @@ export async function copyLinks(...files: readonly StoredFile[]): Promise<void> 
 
 /** Queues what was dropped, pasted or chosen, and says what could not be. */
 export async function add(dropped: Promise<Dropped>): Promise<void> {
+  if (!mayChange()) return;
   const { files, unreadable, emptyFolders } = await dropped;
   if (files.length > 0) uploads.add(files);
   if (unreadable.length > 0) {

@@ -103,6 +103,12 @@ async def states(manager: FileManager, server: Server) -> AsyncIterator[str]:
     async for state in _failing(manager):
         yield state
 
+    await server.restart(read_only="true")
+    await page.reload()
+    await expect(page.get_by_text("Read-only")).to_be_attached()
+    await expect(manager.row("new.txt")).to_be_visible()
+    yield "read-only"
+
 
 async def _working(manager: FileManager, server: Server, *, phone: bool) -> AsyncIterator[str]:
     """What is done with the rows."""

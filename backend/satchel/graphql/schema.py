@@ -76,6 +76,11 @@ class Query:
         """The totals."""
         return StorageUsage.of(await info.context.files.usage())
 
+    @strawberry.field(description="Whether files can only be read: every mutation is refused then.")
+    async def read_only(self, info: Session) -> bool:
+        """As it was set (SATCHEL_READ_ONLY)."""
+        return info.context.files.settings.read_only
+
 
 @strawberry.type
 class Mutation:

@@ -94,6 +94,7 @@ _UPLOAD_BODY = {
     responses=failures(
         {
             400: "The body or the name cannot be read.",
+            403: "Another site's page asks, and may not, or files can only be read here.",
             409: "The idempotency key was used for other content, or the upload was reclaimed.",
             413: "The file is too large.",
             415: "The body is not multipart/form-data.",
@@ -174,7 +175,14 @@ async def file_metadata(request: Request, file_id: str) -> FileMetadata:
 
 
 @router.delete(
-    "/files/{file_id}", responses=failures({404: "There is no such file.", 503: "The database does not answer."})
+    "/files/{file_id}",
+    responses=failures(
+        {
+            403: "Another site's page asks, and may not, or files can only be read here.",
+            404: "There is no such file.",
+            503: "The database does not answer.",
+        }
+    ),
 )
 async def delete_file(request: Request, file_id: str) -> Deleted:
     """Delete a file; other files with the same bytes keep them."""

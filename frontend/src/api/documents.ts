@@ -37,6 +37,7 @@ export const FilePage = graphql(
         pageInfo { hasNextPage endCursor }
         eventCursor @include(if: $head)
       }
+      readOnly @include(if: $head)
     }
   `,
   [FileFields],

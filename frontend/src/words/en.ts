@@ -14,6 +14,7 @@ const failures: Record<string, string> = {
   INVALID_FILENAME: "The server cannot use this file name.",
   FILE_TOO_LARGE: "The file is larger than this server accepts.",
   PAYLOAD_TOO_LARGE: "The request is larger than this server accepts.",
+  READ_ONLY: "Files can only be read on this server now.",
   HASH_MISMATCH: "The bytes were changed on the way. Try again.",
   IDEMPOTENCY_CONFLICT: "The file changed while it was being sent. Try again to send it as it is now.",
   LEASE_LOST: "The upload took a pause that was too long. Try again.",
@@ -46,6 +47,8 @@ export function english(locale: string) {
       reconnecting: "Reconnecting…",
       offline: "Offline",
     },
+    readOnly: "Read-only",
+    readOnlyText: "Files can be looked at and downloaded here, not changed.",
     connectionLost: "The connection is lost. What changes meanwhile will show up when it is back.",
 
     kinds: "Kind",

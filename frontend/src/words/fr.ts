@@ -10,6 +10,7 @@ const failures: Record<string, string> = {
   INVALID_FILENAME: "Le serveur ne peut pas utiliser ce nom de fichier.",
   FILE_TOO_LARGE: "Le fichier est plus grand que ce que le serveur accepte.",
   PAYLOAD_TOO_LARGE: "La requête est plus grande que ce que le serveur accepte.",
+  READ_ONLY: "Les fichiers de ce serveur ne peuvent plus être modifiés pour le moment.",
   HASH_MISMATCH: "Les octets ont changé en route. Réessayez.",
   IDEMPOTENCY_CONFLICT: "Le fichier a changé pendant l’envoi. Réessayez pour l’envoyer tel qu’il est maintenant.",
   LEASE_LOST: "L’envoi s’est interrompu trop longtemps. Réessayez.",
@@ -43,6 +44,8 @@ export function french(locale: string): Words {
       reconnecting: "Reconnexion…",
       offline: "Hors ligne",
     },
+    readOnly: "Lecture seule",
+    readOnlyText: "Ici, les fichiers peuvent être consultés et téléchargés, mais pas modifiés.",
     connectionLost: "La connexion est perdue. Ce qui change entre-temps apparaîtra à son retour.",
 
     kinds: "Genre",
