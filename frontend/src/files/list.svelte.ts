@@ -259,7 +259,6 @@ export class FileList {
 
   /** The service has deleted them: nothing is left to hide. */
   deleted(ids: readonly string[]): void {
-    this.#counted -= ids.filter((id) => this.#hidden.has(id)).length;
     this.apply(ids.map((id) => ({ kind: "DELETED", fileId: id, file: null })));
   }
 
@@ -349,6 +348,8 @@ export class FileList {
   }
 
   #remove(draft: Draft, id: string): void {
+    const hidden = draft.hidden.get(id);
+    if (hidden && belongs(hidden, this.#asked.filter)) this.#counted--; // no longer by being hidden
     draft.hidden.delete(id);
     const at = this.#indexIn(draft.rows, id);
     if (at < 0) return;
