@@ -251,6 +251,28 @@ async def test_enter_opens_escape_closes_and_delete_deletes(library):
     await expect(library.row_at(1).locator(".name")).to_contain_text(names[1])
 
 
+async def test_a_name_is_changed_where_the_reader_sees_it(library):
+    """In the preview when only that shows the file, and in its row when the focus is in the list, which goes there."""
+    page = library.page
+    entries = await stored(library.server)
+    await library.open(f"/?file={entries[-1]['id']}")
+    await library.opened(entries[-1]["filename"])
+    await page.evaluate("document.activeElement.blur()")
+    await page.keyboard.press("F2")
+    await expect(library.preview.get_by_role("textbox")).to_be_focused()
+    await page.keyboard.press("Escape")
+    await expect(library.name_field).to_have_count(0)
+
+    await library.box(entries[1]["filename"]).click()
+    await page.keyboard.press("End")
+    await expect(library.row_at(len(FILES) - 1)).to_be_focused()
+    await page.keyboard.press("F2")
+    await expect(library.row_at(1).get_by_role("textbox")).to_be_focused()
+    await expect(library.row_at(1)).to_be_in_viewport()
+    await page.keyboard.press("Escape")
+    await expect(library.row_at(1)).to_be_focused()
+
+
 async def test_slash_searches_and_escape_leaves(library):
     """A slash leads to the search from anywhere, Esc empties it and then leaves it; in the field it is a letter."""
     await library.row_at(0).focus()

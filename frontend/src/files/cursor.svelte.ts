@@ -53,6 +53,15 @@ export class Cursor {
     this.#id = undefined;
   }
 
+  /** Moves to a file's row, with the focus; false where that is not loaded. */
+  goTo(id: string): boolean {
+    const index = this.#list.rows.findIndex((row) => row.id === id);
+    if (index < 0) return false;
+    this.set(index);
+    this.takeFocus();
+    return true;
+  }
+
   takeFocus(): void {
     this.claims++;
   }
