@@ -4,7 +4,7 @@ import { DeleteFiles, FilePage, OneFile, RenameFile, type StoredFile, Totals } f
 import { isReachable } from "./api/upload";
 import { Changes } from "./files/changes";
 import { Cursor } from "./files/cursor.svelte";
-import { Deletions } from "./files/deletions";
+import { Deletions } from "./files/deletions.svelte";
 import { downloadAll } from "./files/downloads";
 import { FileList } from "./files/list.svelte";
 import { LiveEvents } from "./files/live.svelte";
@@ -115,7 +115,7 @@ export function mayChange(): boolean {
 }
 
 /** Deletes files, with a way back; a preview of one has nothing left to show. */
-export function remove(...files: readonly StoredFile[]): void {
+export function remove(files: readonly StoredFile[]): void {
   if (!mayChange()) return;
   if (files.some(({ id }) => id === opened.id)) opened.close();
   const ids = new Set(files.map(({ id }) => id));
@@ -125,12 +125,12 @@ export function remove(...files: readonly StoredFile[]): void {
 }
 
 /** Saves files. Nobody tells the page when the browser blocks all but the first, so that is said beforehand. */
-export async function download(...files: readonly StoredFile[]): Promise<void> {
+export async function download(files: readonly StoredFile[]): Promise<void> {
   if (files.length > 1) toasts.show({ text: words.downloading(files.length) });
   await downloadAll(files);
 }
 
-export async function copyLinks(...files: readonly StoredFile[]): Promise<void> {
+export async function copyLinks(files: readonly StoredFile[]): Promise<void> {
   const links = files.map(({ id }) => location.origin + addressOf(id));
   await copyText(links.join("\n"), words.linksCopied(files.length));
 }

@@ -162,13 +162,38 @@ async def test_arrivals_above_the_view_are_announced_and_move_nothing(library):
     label, place = await library.top_row()
     assert label == before[0]
     assert abs(place - before[1]) <= 1
+    await expect(library.page.locator("[aria-live=polite]").get_by_text("2 new", exact=True)).to_have_count(1)
     await pill.click()
+    await expect(library.row("arrival 1.txt")).to_be_focused()
     await expect(library.row("arrival 1.txt")).to_be_in_viewport()
     await expect(library.row("arrival 0.txt")).to_be_in_viewport()
     await expect(pill).to_be_hidden()
     for entry in entries:
         await remove(library.server, entry["id"])
     await expect(library.grid).to_have_attribute("aria-rowcount", str(len(FILES) + 1))
+
+
+async def test_a_menu_stays_beside_its_row(library):
+    """It says whose it is; arrivals do not part the two, and it is gone as soon as the list is scrolled."""
+    names = [entry["filename"] for entry in await stored(library.server)]
+    row = library.row(names[2])
+    menu = await library.open_menu(names[2])
+    await expect(menu.get_by_title(names[2])).to_be_visible()
+    before = await row.bounding_box()
+    entry = await store(library.server, "arrival.txt", b"new")
+    await expect(library.page.get_by_role("button", name="1 new")).to_be_visible()
+    assert await row.bounding_box() == before
+    await expect(menu).to_be_visible()
+    await remove(library.server, entry["id"])
+    await expect(library.page.get_by_role("button", name="1 new")).to_be_hidden()
+    assert await row.bounding_box() == before
+
+    await library.grid.hover(position={"x": 40, "y": 400})
+    await library.page.mouse.wheel(0, 52 * 60)
+    await expect(menu).to_be_hidden()
+    await expect(library.row_at(65)).to_be_in_viewport()
+    await expect(row).not_to_be_in_viewport()
+    await expect(row.get_by_role("button")).to_be_focused()
 
 
 async def test_the_focus_goes_to_the_row_that_takes_the_place_of_one_that_is_gone(library):
@@ -224,6 +249,28 @@ async def test_enter_opens_escape_closes_and_delete_deletes(library):
     await expect(library.row_at(1).locator(".name")).to_contain_text(names[2])
     await library.toasts.get_by_role("button", name="Undo").click()
     await expect(library.row_at(1).locator(".name")).to_contain_text(names[1])
+
+
+async def test_a_name_is_changed_where_the_reader_sees_it(library):
+    """In the preview when only that shows the file, and in its row when the focus is in the list, which goes there."""
+    page = library.page
+    entries = await stored(library.server)
+    await library.open(f"/?file={entries[-1]['id']}")
+    await library.opened(entries[-1]["filename"])
+    await page.evaluate("document.activeElement.blur()")
+    await page.keyboard.press("F2")
+    await expect(library.preview.get_by_role("textbox")).to_be_focused()
+    await page.keyboard.press("Escape")
+    await expect(library.name_field).to_have_count(0)
+
+    await library.box(entries[1]["filename"]).click()
+    await page.keyboard.press("End")
+    await expect(library.row_at(len(FILES) - 1)).to_be_focused()
+    await page.keyboard.press("F2")
+    await expect(library.row_at(1).get_by_role("textbox")).to_be_focused()
+    await expect(library.row_at(1)).to_be_in_viewport()
+    await page.keyboard.press("Escape")
+    await expect(library.row_at(1)).to_be_focused()
 
 
 async def test_slash_searches_and_escape_leaves(library):

@@ -9,14 +9,20 @@ export class Cursor {
   claims = $state(0);
 
   #id = $state<string>();
-  /** Where the row stood when it was last seen: when it is gone, the one that takes its place is next. */
-  #was = 0;
+  /** Where the row stood when it was last seen, and what stood below it: that takes its place when it is gone. */
+  #was: { index: number; below: string | undefined } = { index: 0, below: undefined };
   #list: FileList;
 
   readonly index: number = $derived.by(() => {
     const { rows } = this.#list;
-    const at = this.#id === undefined ? 0 : rows.findIndex(({ id }) => id === this.#id);
-    return at >= 0 ? at : Math.min(this.#was, rows.length - 1);
+    const find = (wanted: string | undefined) => rows.findIndex(({ id }) => id === wanted);
+    const at = this.#id === undefined ? 0 : find(this.#id);
+    if (at >= 0) {
+      this.#was = { index: at, below: rows[at + 1]?.id };
+      return at;
+    }
+    const below = find(this.#was.below);
+    return below >= 0 ? below : Math.min(this.#was.index, rows.length - 1);
   });
 
   constructor(list: FileList) {
@@ -28,8 +34,9 @@ export class Cursor {
   }
 
   set(index: number): void {
-    this.#was = index;
-    this.#id = this.#list.rows[index]?.id;
+    const { rows } = this.#list;
+    this.#was = { index, below: rows[index + 1]?.id };
+    this.#id = rows[index]?.id;
   }
 
   /** These rows are about to go: the cursor moves on to the next that stays, or back to the one before. */
@@ -44,6 +51,15 @@ export class Cursor {
 
   reset(): void {
     this.#id = undefined;
+  }
+
+  /** Moves to a file's row, with the focus; false where that is not loaded. */
+  goTo(id: string): boolean {
+    const index = this.#list.rows.findIndex((row) => row.id === id);
+    if (index < 0) return false;
+    this.set(index);
+    this.takeFocus();
+    return true;
   }
 
   takeFocus(): void {

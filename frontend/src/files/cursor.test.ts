@@ -1,4 +1,5 @@
 import { beforeEach, describe, expect, it } from "vitest";
+import type { Change } from "./changes";
 import { Cursor } from "./cursor.svelte";
 import { FileList } from "./list.svelte";
 import { fileWith } from "./testing";
@@ -36,6 +37,35 @@ describe("the cursor", () => {
       { kind: "UPLOADED", fileId: "new", file: fileWith({ id: "new", uploadDate: "2026-11-22T11:00:00Z" }) },
     ]);
     expect([cursor.index, cursor.file?.id]).toEqual([3, "c"]);
+  });
+
+  describe("after arrivals above it", () => {
+    const arrivals = ["one", "two", "three"].map((id): Change => {
+      return { kind: "UPLOADED", fileId: id, file: fileWith({ id, uploadDate: "2026-11-22T11:00:00Z" }) };
+    });
+    const deletion: Change = { kind: "DELETED", fileId: "c", file: null };
+
+    it("goes to the row below when its own is deleted elsewhere", () => {
+      cursor.set(2);
+      list.apply(arrivals);
+      expect(cursor.index).toBe(5);
+      list.apply([deletion]);
+      expect([cursor.index, cursor.file?.id]).toEqual([5, "b"]);
+    });
+
+    it("does so too when it hears of all at once", () => {
+      cursor.set(2);
+      list.apply([...arrivals, deletion]);
+      expect([cursor.index, cursor.file?.id]).toEqual([5, "b"]);
+    });
+
+    it("goes to the last row when there is none below", () => {
+      cursor.set(4);
+      list.apply(arrivals);
+      expect(cursor.file?.id).toBe("a");
+      list.apply([{ kind: "DELETED", fileId: "a", file: null }]);
+      expect([cursor.index, cursor.file?.id]).toEqual([6, "b"]);
+    });
   });
 
   it("goes to the row that takes the place of one deleted elsewhere", () => {

@@ -1,7 +1,7 @@
 import { type Answer, type Failure, isPassing } from "../api/answer";
 import type { FileKind, FileOrder, StorageUsage, StoredFile } from "../api/documents";
 import type { Change } from "./changes";
-import { belongs, comparator, placeOf } from "./order";
+import { belongs, comparator, merged, placeOf } from "./order";
 
 export interface PageWanted {
   first: number;
@@ -26,6 +26,8 @@ export interface Totals {
   storage: StorageUsage;
 }
 
+type Question = Pick<PageWanted, "filter" | "orderBy">;
+
 export interface ListSource {
   page(wanted: PageWanted, signal: AbortSignal): Promise<Answer<Page>>;
   totals(filter: PageWanted["filter"], signal: AbortSignal): Promise<Answer<Totals>>;
@@ -45,6 +47,8 @@ const TOTALS_SHARE = 10;
 const RETRY = 5_000;
 /** How long a row counts as having just arrived: at least until it is drawn. */
 const FRESH = 1_000;
+/** How many of the deleted ids are remembered: only an answer that is still on its way may name one. */
+const REMEMBERED = 10_000;
 
 /**
  * The files of one filter and order: a prefix of the whole listing, read page by page and kept current by events.
@@ -76,15 +80,29 @@ export class FileList {
   #kinds = $state.raw<ReadonlyMap<FileKind, number>>(new Map());
   /** Taken out of the rows before the service has been told. */
   #hidden = $state.raw<ReadonlyMap<string, StoredFile>>(new Map());
+  /** How many of those the search finds, by kind. */
+  #hiddenKinds: ReadonlyMap<FileKind, number> = $derived.by(() => {
+    const { kind: _, ...search } = this.#asked.filter;
+    const counts = new Map<FileKind, number>();
+    for (const file of this.#hidden.values()) {
+      if (belongs(file, search)) counts.set(file.kind, (counts.get(file.kind) ?? 0) + 1);
+    }
+    return counts;
+  });
   #endCursor: string | null = null;
+  /**
+   * The file that the next page begins behind, as it was when its own page was read; undefined where all is loaded. The
+   * last row may be another: rows come and go, and the page that follows does not change with them.
+   */
+  #edge: StoredFile | undefined;
   #hasMore = $state(false);
   #wanted = 0;
   #source: ListSource;
   #loading: AbortController | undefined;
   #counting: AbortController | undefined;
   #countTook = 0;
-  /** The filter and order of the rows; the reader may already have typed another. */
-  #asked: Pick<PageWanted, "filter" | "orderBy"> = { filter: {}, orderBy: "UPLOAD_DATE_DESC" };
+  /** The filter and order of the rows; the reader may already have asked for another. */
+  #asked = $state.raw<Question>({ filter: {}, orderBy: "UPLOAD_DATE_DESC" });
   /** What events said since the page that is on its way was asked for. */
   #meanwhile: Map<string, StoredFile> | undefined;
   /** Deleted since the head was read. An id never returns, so no late answer may bring it back. */
@@ -98,8 +116,7 @@ export class FileList {
   /** All files of this listing, loaded or not. */
   get total(): number {
     if (!this.#hasMore) return this.rows.length;
-    const hidden = [...this.#hidden.values()].filter((file) => belongs(file, this.#asked.filter)).length;
-    return Math.max(this.#counted - hidden, this.rows.length + 1);
+    return Math.max(this.#counted - this.#ofKind(this.#hiddenKinds), this.rows.length + 1);
   }
 
   get #filter(): PageWanted["filter"] {
@@ -107,16 +124,20 @@ export class FileList {
     return { ...(search ? { search } : {}), ...(this.kind ? { kind: this.kind } : {}) };
   }
 
+  /** What the rows were chosen by. */
+  get answered(): PageWanted["filter"] {
+    return this.#asked.filter;
+  }
+
   get filtered(): boolean {
-    return this.search.trim() !== "" || this.kind !== undefined;
+    const { search, kind } = this.answered;
+    return search !== undefined || kind !== undefined;
   }
 
   /** How many files of a kind the search finds, once that is known. */
   countOf(kind: FileKind): number | undefined {
     const counted = this.#kinds.get(kind);
-    const { search } = this.#asked.filter;
-    const hidden = [...this.#hidden.values()].filter((file) => belongs(file, { kind, ...(search ? { search } : {}) }));
-    return counted === undefined ? undefined : Math.max(0, counted - hidden.length);
+    return counted === undefined ? undefined : Math.max(0, counted - (this.#hiddenKinds.get(kind) ?? 0));
   }
 
   /** Whether a file is one of this listing, loaded or not. */
@@ -157,10 +178,9 @@ export class FileList {
     clearTimeout(this.#timers.retry);
     if (this.status === "ready") this.status = "busy";
     this.pageFailure = undefined;
-    const { filter } = this.#asked;
-    this.#asked = { filter: this.#filter, orderBy: this.order };
     this.#gone.clear();
-    const answer = await this.#read(FIRST_PAGE, null);
+    const question = { filter: this.#filter, orderBy: this.order };
+    const answer = await this.#read(FIRST_PAGE, null, question);
     if (!answer) return;
     if (answer.failure) {
       this.failure = answer.failure;
@@ -171,7 +191,8 @@ export class FileList {
     const { files } = answer.data;
     this.failure = undefined;
     // Not known yet; the old number would be that of other files.
-    if (!sameFilter(filter, this.#asked.filter)) this.#counted = 0;
+    if (!sameFilter(question.filter, this.#asked.filter)) this.#counted = 0;
+    this.#asked = question;
     this.#take(answer.data, []);
     this.status = "ready";
     if (files.eventCursor) this.#source.listed(files.eventCursor);
@@ -212,8 +233,10 @@ export class FileList {
         if (kind === "UPLOADED" && draft.added.has(id)) this.#arrive(id);
       }
     }
-    this.rows = finished(draft);
+    this.#finish(draft);
+    this.#forget();
     this.#countSoon();
+    void this.#fill();
   }
 
   /** Takes files out of sight, as if they were deleted. */
@@ -221,22 +244,21 @@ export class FileList {
     this.#hidden = new Map([...this.#hidden, ...files.map((file) => [file.id, file] as const)]);
     for (const { id } of files) this.#ids.delete(id);
     this.rows = this.rows.filter(({ id }) => this.#ids.has(id));
+    void this.#fill();
   }
 
   /** Puts hidden files back where they belong. */
   restore(ids: readonly string[]): void {
-    const draft = this.#draft();
     const hidden = new Map(this.#hidden);
-    const back = ids.map((id) => hidden.get(id)).filter((file) => file !== undefined);
+    const back = ids.flatMap((id) => hidden.get(id) ?? []).filter((file) => this.#reaches(file));
     for (const id of ids) hidden.delete(id);
     this.#hidden = hidden;
-    for (const file of back) this.#put(draft, file);
-    this.rows = finished(draft);
+    for (const { id } of back) this.#ids.add(id);
+    this.rows = merged(this.rows, back, comparator(this.#asked.orderBy));
   }
 
   /** The service has deleted them: nothing is left to hide. */
   deleted(ids: readonly string[]): void {
-    this.#counted -= ids.filter((id) => this.#hidden.has(id)).length;
     this.apply(ids.map((id) => ({ kind: "DELETED", fileId: id, file: null })));
   }
 
@@ -254,7 +276,7 @@ export class FileList {
 
   async #fill(): Promise<void> {
     while (this.#hasMore && !this.#loading && !this.pageFailure && this.#wanted + AHEAD > this.rows.length) {
-      const answer = await this.#read(NEXT_PAGE, this.#endCursor);
+      const answer = await this.#read(NEXT_PAGE, this.#endCursor, this.#asked);
       if (!answer) return;
       if (answer.failure) this.pageFailure = answer.failure;
       else this.#take(answer.data, this.rows);
@@ -262,12 +284,12 @@ export class FileList {
   }
 
   /** Reads a page; undefined when another listing has taken over in the meantime. */
-  async #read(first: number, after: string | null): Promise<Answer<Page> | undefined> {
+  async #read(first: number, after: string | null, question: Question): Promise<Answer<Page> | undefined> {
     this.#loading?.abort();
     const loading = new AbortController();
     this.#loading = loading;
     this.#meanwhile = new Map();
-    const answer = await this.#source.page({ first, after, head: after === null, ...this.#asked }, loading.signal);
+    const answer = await this.#source.page({ first, after, head: after === null, ...question }, loading.signal);
     if (loading.signal.aborted) return undefined;
     this.#loading = undefined;
     if (answer.failure) this.#meanwhile = undefined;
@@ -280,38 +302,45 @@ export class FileList {
     for (const { id } of added) this.#ids.add(id);
     this.#endCursor = files.pageInfo.endCursor;
     this.#hasMore = files.pageInfo.hasNextPage;
+    this.#edge = this.#hasMore ? files.nodes.at(-1) : undefined;
     const draft = this.#draft(before.concat(added));
     for (const file of this.#meanwhile?.values() ?? []) this.#put(draft, file);
     this.#meanwhile = undefined;
-    this.rows = finished(draft);
+    this.#finish(draft);
   }
 
   #draft(rows = [...this.rows]): Draft {
-    return { rows, added: new Set(), copies: new Map() };
+    return { rows, hidden: new Map(this.#hidden), added: new Set(), copies: new Map() };
+  }
+
+  #finish(draft: Draft): void {
+    this.#hidden = draft.hidden;
+    this.rows = withCopies(draft);
   }
 
   #indexIn(rows: readonly StoredFile[], id: string): number {
     return this.#ids.has(id) ? rows.findIndex((row) => row.id === id) : -1;
   }
 
+  /** Whether a file is one of the part that is loaded; what lies beyond comes with its page. */
+  #reaches(file: StoredFile): boolean {
+    const beyond = this.#edge && comparator(this.#asked.orderBy)(file, this.#edge) > 0;
+    return belongs(file, this.#asked.filter) && !beyond;
+  }
+
   /** Brings a file to its place among the rows, if it has one. */
   #put(draft: Draft, file: StoredFile): void {
-    const { rows } = draft;
+    const { rows, hidden } = draft;
     if (this.#gone.has(file.id)) return;
-    if (this.#hidden.has(file.id)) {
-      this.#hidden = new Map(this.#hidden).set(file.id, file);
+    if (hidden.has(file.id)) {
+      hidden.set(file.id, file);
       return;
     }
     const at = this.#indexIn(rows, file.id);
     const [last] = at < 0 ? [] : rows.splice(at, 1);
     this.#ids.delete(file.id);
-    if (!belongs(file, this.#asked.filter)) return;
-    const compare = comparator(this.#asked.orderBy);
-    const place = placeOf(file, rows, compare);
-    // Beyond the last row that is loaded it will come with its page, unless that row is itself and has not moved on.
-    const stays = last && at === rows.length && compare(file, last) <= 0;
-    if (place === rows.length && this.#hasMore && !stays) return;
-    rows.splice(place, 0, file);
+    if (!this.#reaches(file)) return;
+    rows.splice(placeOf(file, rows, comparator(this.#asked.orderBy)), 0, file);
     this.#ids.add(file.id);
     if (last) return;
     draft.added.add(file.id);
@@ -319,16 +348,23 @@ export class FileList {
   }
 
   #remove(draft: Draft, id: string): void {
-    if (this.#hidden.has(id)) {
-      const hidden = new Map(this.#hidden);
-      hidden.delete(id);
-      this.#hidden = hidden;
-    }
+    const hidden = draft.hidden.get(id);
+    if (hidden && belongs(hidden, this.#asked.filter)) this.#counted--; // no longer by being hidden
+    draft.hidden.delete(id);
     const at = this.#indexIn(draft.rows, id);
     if (at < 0) return;
     this.#ids.delete(id);
     const [last] = draft.rows.splice(at, 1) as [StoredFile];
     draft.copies.set(last.hash, (draft.copies.get(last.hash) ?? last.copies) - 1);
+  }
+
+  #forget(): void {
+    // The page that is on its way may name all that went since it was asked for.
+    if (this.#loading) return;
+    for (const id of this.#gone) {
+      if (this.#gone.size <= REMEMBERED) return;
+      this.#gone.delete(id);
+    }
   }
 
   #arrive(id: string): void {
@@ -354,9 +390,14 @@ export class FileList {
     if (!data) return;
     this.#countTook = Date.now() - start;
     this.#kinds = new Map(data.files.kinds.map(({ kind, count }) => [kind, count]));
-    const shown = filter.kind ? [this.#kinds.get(filter.kind) ?? 0] : [...this.#kinds.values()];
-    this.#counted = shown.reduce((sum, count) => sum + count, 0);
+    this.#counted = this.#ofKind(this.#kinds);
     this.storage = data.storage;
+  }
+
+  /** How many of what was counted by kind are of the kind that is listed. */
+  #ofKind(counts: ReadonlyMap<FileKind, number>): number {
+    const { kind } = this.#asked.filter;
+    return kind ? (counts.get(kind) ?? 0) : [...counts.values()].reduce((sum, count) => sum + count, 0);
   }
 
   #later(what: "search" | "retry", wait: number, run: () => void): void {
@@ -372,13 +413,14 @@ function sameFilter(one: PageWanted["filter"], other: PageWanted["filter"]): boo
 /** Rows while a batch of changes is applied to them. */
 interface Draft {
   rows: StoredFile[];
+  hidden: Map<string, StoredFile>;
   added: Set<string>;
   /** How many files share these bytes now, by hash. */
   copies: Map<string, number>;
 }
 
 /** The count of copies belongs to the bytes: it changes on every row that shares them. */
-function finished({ rows, copies }: Draft): readonly StoredFile[] {
+function withCopies({ rows, copies }: Draft): readonly StoredFile[] {
   if (copies.size === 0) return rows;
   return rows.map((row) => {
     const now = copies.get(row.hash);

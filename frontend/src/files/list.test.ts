@@ -126,6 +126,27 @@ describe("a listing", () => {
     expect(list.rows.map(({ filename }) => filename)).toEqual(["harbour.jpg"]);
   });
 
+  it("stays that of the question it answers until another is answered", async () => {
+    await loaded([at(1, { filename: "b.txt" }), at(2, { filename: "a.txt" })]);
+    list.setKind("IMAGE");
+    await settle();
+    expect([list.total, list.filtered, list.answered]).toEqual([0, true, { kind: "IMAGE" }]);
+
+    service.failing = { failure: { code: "NETWORK", message: "" } };
+    list.setKind(undefined);
+    list.setOrder("FILENAME_ASC");
+    expect([list.status, list.filtered]).toEqual(["busy", true]);
+    list.apply([uploaded(at(3, { filename: "c.txt" }))]);
+    await settle();
+    expect([list.status, list.failure?.code, list.rows.length]).toEqual(["ready", "NETWORK", 0]);
+    expect(list.answered).toEqual({ kind: "IMAGE" });
+
+    service.failing = undefined;
+    list.retry();
+    await settle();
+    expect([list.filtered, list.rows.map(({ filename }) => filename)]).toEqual([false, ["a.txt", "b.txt"]]);
+  });
+
   it("ignores the answer to a question that is no longer asked", async () => {
     await loaded([at(1, { kind: "IMAGE" }), at(2, { kind: "TEXT" })]);
     const release = service.hold();
@@ -160,6 +181,141 @@ describe("a listing", () => {
     await settle();
     expect(list.rows.length).toBeGreaterThan(300);
   });
+});
+
+describe("the edge of what is loaded", () => {
+  const hundreds = () => Array.from({ length: 500 }, (_, minute) => at(minute));
+  const everything = () => ids(service.files.toSorted(comparator(list.order)));
+
+  async function showAll(): Promise<void> {
+    list.want(1000);
+    await settle();
+  }
+
+  it("does not move when rows are hidden: they return though no further page could be read", async () => {
+    await loaded(hundreds());
+    const before = ids(list.rows);
+    service.failing = { failure: { code: "NETWORK", message: "" } };
+    list.hide(list.rows);
+    await settle();
+    expect(list.pageFailure?.code).toBe("NETWORK");
+    list.restore(before);
+    expect(ids(list.rows)).toEqual(before);
+    service.failing = undefined;
+    list.retryPage();
+    await showAll();
+    expect(ids(list.rows)).toEqual(everything());
+  });
+
+  it("takes back what was hidden while the next page is on its way", async () => {
+    await loaded(hundreds());
+    const before = ids(list.rows);
+    const release = service.hold();
+    list.hide(list.rows);
+    list.restore(before);
+    await release();
+    await showAll();
+    expect(ids(list.rows)).toEqual(everything());
+  });
+
+  it("is read on from when rows go, without being asked", async () => {
+    await loaded(hundreds());
+    list.hide(list.rows);
+    await settle();
+    expect(list.rows.length).toBeGreaterThan(0);
+    list.apply(list.rows.map(({ id }) => deleted(id)));
+    expect(list.rows).toEqual([]);
+    await settle();
+    expect(list.rows.length).toBeGreaterThan(0);
+  });
+
+  it("takes in an arrival between the last row and one that stood behind it", async () => {
+    const names = Array.from({ length: 100 }, (_, nth) => fileWith({ filename: `file ${nth}` }));
+    service.files = names;
+    list.setOrder("FILENAME_ASC");
+    await settle();
+    const last = list.rows.at(-1) as StoredFile;
+    const arrival = fileWith({ filename: last.filename.replace(/\d+/, (n) => `${Number(n) - 1}b`) });
+    service.files = [...names.filter(({ id }) => id !== last.id), arrival];
+    list.apply([deleted(last.id), uploaded(arrival)]);
+    expect(ids(list.rows)).toEqual(everything().slice(0, list.rows.length));
+    expect(list.rows.at(-1)?.id).toBe(arrival.id);
+    await showAll();
+    expect(ids(list.rows)).toEqual(everything());
+  });
+
+  it.each(["FILENAME_ASC", "UPLOAD_DATE_DESC", "SIZE_ASC"] as const)(
+    "in the order %s loses nothing and repeats nothing, whatever happens beside it",
+    async (order) => {
+      let seed = 7;
+      const random = (below: number) => {
+        seed = (seed * 48271) % 2147483647;
+        return seed % below;
+      };
+      const some = () =>
+        fileWith({ filename: `file ${random(1000)}`, size: random(1000), uploadDate: at(random(1000)).uploadDate });
+      await loaded(Array.from({ length: 400 }, some));
+      list.setOrder(order);
+      await settle();
+      let hidden: string[] = [];
+      let release: (() => Promise<void>) | undefined;
+      const one = () => {
+        // Mostly near the edge.
+        const all = everything();
+        return all[Math.min(all.length - 1, Math.max(0, list.rows.length - 10 + random(20)))] as string;
+      };
+      const deeds = [
+        () => {
+          const file = some();
+          service.files = [...service.files, file];
+          list.apply([uploaded(file)]);
+        },
+        () => {
+          const id = one();
+          service.files = service.files.filter((file) => file.id !== id);
+          list.apply([deleted(id)]);
+        },
+        () => {
+          const id = one();
+          const file = service.files.find((each) => each.id === id) as StoredFile;
+          const after = { ...file, filename: `file ${random(1000)}` };
+          service.files = service.files.map((each) => (each === file ? after : each));
+          list.apply([renamed(after)]);
+        },
+        () => {
+          const rows = list.rows.slice(-random(10));
+          hidden = [...hidden, ...ids(rows)];
+          list.hide(rows);
+        },
+        () => {
+          list.restore(hidden);
+          hidden = [];
+        },
+        () => list.want(list.rows.length - random(60)),
+        () => {
+          list.want(0);
+          void list.reload();
+        },
+        () => {
+          release ??= service.hold();
+        },
+        async () => {
+          await release?.();
+          release = undefined;
+        },
+      ];
+      for (let step = 0; step < 200; step++) {
+        await deeds[random(deeds.length)]?.();
+        await settle();
+        const shown = everything().filter((id) => !hidden.includes(id));
+        expect(ids(list.rows)).toEqual(shown.slice(0, list.rows.length));
+      }
+      await release?.();
+      list.restore(hidden);
+      await showAll();
+      expect(ids(list.rows)).toEqual(everything());
+    },
+  );
 });
 
 describe("an event", () => {
@@ -232,6 +388,18 @@ describe("an event", () => {
     expect(ids(list.rows)).not.toContain(removed.id);
     expect(list.find(changed.id)?.filename).toBe("renamed.txt");
     expect(list.rows).toHaveLength(149);
+  });
+
+  it("of a deletion keeps the file out of the page that is on its way, however many more are deleted", async () => {
+    await loaded(Array.from({ length: 150 }, (_, minute) => at(minute)));
+    const release = service.hold();
+    list.want(150);
+    await settle();
+    const [removed] = service.files as [StoredFile];
+    list.apply([deleted(removed.id), ...Array.from({ length: 20_000 }, (_, nth) => deleted(`elsewhere ${nth}`))]);
+    await release();
+    expect(list.rows).toHaveLength(149);
+    expect(ids(list.rows)).not.toContain(removed.id);
   });
 
   it("that moves a file up, out of the page that is on its way, leaves it in one place", async () => {
@@ -342,6 +510,23 @@ describe("a hidden file", () => {
     list.restore([file.id]);
     expect(list.rows.map(({ filename }) => filename)).toEqual(["newer name"]);
   });
+
+  it("among a hundred thousand costs no more than its share", async () => {
+    const files = Array.from({ length: 100_000 }, (_, nth) => at(100_000 - nth));
+    const pageInfo = { hasNextPage: false, endCursor: null };
+    vi.spyOn(service, "page").mockResolvedValue({ data: { files: { nodes: files, pageInfo, eventCursor: "cursor" } } });
+    await loaded(files);
+    for (const some of [files.filter((_, nth) => nth % 2 === 0), files]) {
+      list.hide(some);
+      expect([list.total, list.countOf("TEXT")]).toEqual([100_000 - some.length, 100_000 - some.length]);
+      list.restore(ids(some));
+      expect(list.rows.every((row, nth) => row === files[nth])).toBe(true);
+    }
+    list.hide(files);
+    list.deleted(ids(files));
+    list.restore(ids(files));
+    expect([list.total, list.rows.length]).toEqual([0, 0]);
+  }, 20_000);
 
   it("that is deleted for good does not return", async () => {
     const file = at(1);

@@ -1,6 +1,9 @@
 import type { StoredFile } from "../api/documents";
 
 interface Opened {
+  /** The file that it stands beside. */
+  row: StoredFile;
+  /** What it acts on. */
   files: readonly StoredFile[];
   /** A button's rectangle, or the point that was clicked (CSS pixels of the window). */
   at: Pick<DOMRect, "left" | "right" | "top" | "bottom">;
@@ -17,20 +20,20 @@ export class FileMenu {
     return this.opened?.files.length === 1 && this.opened.files[0]?.id === id;
   }
 
-  open(files: readonly StoredFile[], invoker: HTMLElement, at: Opened["at"] = invoker.getBoundingClientRect()): void {
-    this.opened = { files, invoker, at };
+  open(row: StoredFile, files: readonly StoredFile[], invoker: HTMLElement, at?: Opened["at"]): void {
+    this.opened = { row, files, invoker, at: at ?? invoker.getBoundingClientRect() };
   }
 
   /** What the button of a menu does. */
-  toggle(files: readonly StoredFile[], invoker: HTMLElement): void {
+  toggle(file: StoredFile, invoker: HTMLElement): void {
     if (this.opened?.invoker === invoker) this.close();
-    else this.open(files, invoker);
+    else this.open(file, [file], invoker);
   }
 
   /** Away, with the focus where it came from; for an entry that moves the focus itself, without. */
   close(returnFocus = true): void {
     const { invoker } = this.opened ?? {};
     this.opened = undefined;
-    if (returnFocus) invoker?.focus();
+    if (returnFocus) invoker?.focus({ preventScroll: true });
   }
 }

@@ -5,7 +5,7 @@ type Compare = (a: StoredFile, b: StoredFile) => number;
 
 const ascending: Record<string, Compare> = {
   UPLOAD_DATE: (a, b) => compareInstants(a.uploadDate, b.uploadDate),
-  FILENAME: (a, b) => compareText(naturalKey(a.filename), naturalKey(b.filename)),
+  FILENAME: (a, b) => compareText(keyOf(a), keyOf(b)),
   SIZE: (a, b) => a.size - b.size,
 };
 
@@ -34,6 +34,15 @@ function folded(text: string): string {
   return lower.replaceAll("ς", "σ").replaceAll("i\u0307", "i").normalize("NFKC");
 }
 
+const keys = new WeakMap<StoredFile, string>();
+
+/** Kept as long as the file is: it takes as long as some hundred comparisons. */
+function keyOf(file: StoredFile): string {
+  const key = keys.get(file) ?? naturalKey(file.filename);
+  keys.set(file, key);
+  return key;
+}
+
 /**
  * The service's natural order as a string: `img2` before `img10`, and accents only where all else is the same. A number
  * is written behind the count of its digits, a `9` for each full nine of them and then the rest as one digit.
@@ -59,4 +68,17 @@ export function placeOf(file: StoredFile, rows: readonly StoredFile[], compare: 
     else high = middle;
   }
   return low;
+}
+
+/** Rows in this order with more files among them; one by one, each would move all that stand behind it. */
+export function merged(
+  rows: readonly StoredFile[],
+  files: readonly StoredFile[],
+  compare: Compare,
+): readonly StoredFile[] {
+  const sorted = files.toSorted(compare);
+  const [first, last] = [sorted[0], sorted.at(-1)];
+  if (!first || !last) return rows;
+  const [from, to] = [placeOf(first, rows, compare), placeOf(last, rows, compare)];
+  return [...rows.slice(0, from), ...rows.slice(from, to).concat(sorted).sort(compare), ...rows.slice(to)];
 }
