@@ -177,8 +177,23 @@ export class UploadQueue {
     return (state === "failed" || state === "cancelled") && file !== undefined;
   }
 
+  /** Whether there is something to clear. */
+  get finished(): boolean {
+    return this.totals.files > this.totals.active + this.totals.failed;
+  }
+
+  /** Takes out what is done or cancelled. What failed keeps its place, its reason and its way back. */
   clearFinished(): void {
-    this.items = this.items.filter((item) => item.active);
+    this.#keep((item) => item.active || item.state === "failed");
+  }
+
+  /** Takes out all that is over, with the failures. */
+  close(): void {
+    this.#keep((item) => item.active);
+  }
+
+  #keep(wanted: (item: Upload) => boolean): void {
+    this.items = this.items.filter(wanted);
     this.#from = 0;
     this.#measure();
   }

@@ -167,7 +167,7 @@ describe("the upload queue", () => {
     await add("a", "b");
     expect(attempt("a").idempotencyKey).not.toBe(attempt("b").idempotencyKey);
     const { idempotencyKey } = attempt("a");
-    await attempt("a").answer(failed("LEASE_LOST") as Answer<UploadedFile>);
+    await attempt("a").answer(failed("INSUFFICIENT_STORAGE") as Answer<UploadedFile>);
     queue.retry(item("a"));
     expect(attempts).toHaveLength(3);
     expect(attempt("a").idempotencyKey).toBe(idempotencyKey);
@@ -233,12 +233,20 @@ describe("the upload queue", () => {
     expect(queue.totals.secondsLeft).toBeUndefined();
   });
 
-  it("clears what is finished and keeps what is not", async () => {
-    await add("a", "b", "c");
+  it("clears what is finished and keeps what is under way or failed, until it is closed", async () => {
+    await add("a", "b", "c", "d");
+    queue.addUnreadable(["locked"]);
     await attempt("a").answer(done);
     await attempt("b").answer(failed("FILE_TOO_LARGE") as Answer<UploadedFile>);
+    queue.cancel(item("d"));
+    expect(queue.finished).toBe(true);
     queue.clearFinished();
-    expect(queue.items.map(({ path }) => path)).toEqual(["c"]);
+    expect(queue.items.map(({ path }) => path)).toEqual(["b", "c", "locked"]);
+    expect(queue.finished).toBe(false);
+    expect(queue.canRetry(item("b"))).toBe(true);
+    await attempt("c").answer(done);
+    queue.close();
+    expect([queue.items, queue.totals.files]).toEqual([[], 0]);
   });
 
   it("starts its totals afresh for a new batch, but keeps the failures of the last", async () => {
@@ -335,6 +343,15 @@ describe("the upload queue", () => {
     await attempt("a").answer(busy);
     expect(item("a").state).toBe("retrying");
   });
+
+  it.each(["LEASE_LOST", "REQUEST_TIMEOUT", "TOO_MANY_CONNECTIONS", "HTTP_429", "HTTP_502"])(
+    "tries again what was refused with %s",
+    async (code) => {
+      await add("a");
+      await attempt("a").answer(failed(code) as Answer<UploadedFile>);
+      expect(item("a").state).toBe("retrying");
+    },
+  );
 
   it("counts a connection that breaks for one file only as a refusal", async () => {
     await add("a");

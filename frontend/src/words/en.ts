@@ -7,6 +7,8 @@ import type { FileKind, FileOrder } from "../api/documents";
 import type { Deed } from "../keys/keys";
 import { counting } from "./counting";
 
+const PROXY_ALONE = "The proxy in front of the server cannot reach it. Try again in a moment.";
+
 const failures: Record<string, string> = {
   NETWORK: "The server cannot be reached. Check the connection, then try again.",
   UNREADABLE: "This browser could not read it. It may have been moved, or it may be a folder.",
@@ -18,11 +20,23 @@ const failures: Record<string, string> = {
   HASH_MISMATCH: "The bytes were changed on the way. Try again.",
   IDEMPOTENCY_CONFLICT: "The file changed while it was being sent. Try again to send it as it is now.",
   LEASE_LOST: "The upload took a pause that was too long. Try again.",
+  REQUEST_TIMEOUT: "The upload took too long to arrive. Try again, perhaps over a faster connection.",
+  TOO_MANY_CONNECTIONS: "Too many connections come from this address. Try again in a moment.",
   INSUFFICIENT_STORAGE: "The server has no room left. Reading and deleting still work.",
   STORE_UNAVAILABLE: "The server’s file store does not answer. Try again in a moment.",
   DATABASE_UNAVAILABLE: "The server’s database does not answer. Try again in a moment.",
   STORE_INTEGRITY: "The stored bytes are not what they should be.",
   INTERNAL: "Something went wrong on the server.",
+  CROSS_ORIGIN:
+    "The server takes this page for another site’s. If there is a proxy in between, it must pass on the Host header.",
+  UNKNOWN_HOST:
+    "The server does not know the name in this address. Whoever runs it can add it to SATCHEL_ALLOWED_HOSTS.",
+  HEADERS_TOO_LARGE: "The browser sends too many cookies along. Delete those of this address, then try again.",
+  HTTP_413:
+    "The proxy in front of the server takes no files this large. Whoever runs it can raise its limit (in nginx, client_max_body_size).",
+  HTTP_502: PROXY_ALONE,
+  HTTP_503: PROXY_ALONE,
+  HTTP_504: PROXY_ALONE,
 };
 
 export function english(locale: string) {

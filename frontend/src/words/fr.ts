@@ -3,6 +3,8 @@ import type { Failure } from "../api/answer";
 import { counting } from "./counting";
 import type { Words } from "./en";
 
+const PROXY_ALONE = "Le proxy placé devant le serveur ne parvient pas à le joindre. Réessayez dans un instant.";
+
 const failures: Record<string, string> = {
   NETWORK: "Le serveur est injoignable. Vérifiez la connexion, puis réessayez.",
   UNREADABLE: "Ce navigateur n’a pas pu le lire. Il a peut-être été déplacé, ou c’est un dossier.",
@@ -14,11 +16,23 @@ const failures: Record<string, string> = {
   HASH_MISMATCH: "Les octets ont changé en route. Réessayez.",
   IDEMPOTENCY_CONFLICT: "Le fichier a changé pendant l’envoi. Réessayez pour l’envoyer tel qu’il est maintenant.",
   LEASE_LOST: "L’envoi s’est interrompu trop longtemps. Réessayez.",
+  REQUEST_TIMEOUT: "L’envoi a mis trop de temps à arriver. Réessayez, si possible avec une connexion plus rapide.",
+  TOO_MANY_CONNECTIONS: "Trop de connexions viennent de cette adresse. Réessayez dans un instant.",
   INSUFFICIENT_STORAGE: "Le serveur n’a plus de place. Lire et supprimer reste possible.",
   STORE_UNAVAILABLE: "L’espace de stockage du serveur ne répond pas. Réessayez dans un instant.",
   DATABASE_UNAVAILABLE: "La base de données du serveur ne répond pas. Réessayez dans un instant.",
   STORE_INTEGRITY: "Les octets conservés ne sont pas ceux attendus.",
   INTERNAL: "Un problème est survenu sur le serveur.",
+  CROSS_ORIGIN:
+    "Le serveur prend cette page pour celle d’un autre site. S’il y a un proxy entre les deux, il doit transmettre l’en-tête Host.",
+  UNKNOWN_HOST:
+    "Le serveur ne connaît pas le nom qui figure dans cette adresse. Son responsable peut l’ajouter à SATCHEL_ALLOWED_HOSTS.",
+  HEADERS_TOO_LARGE: "Le navigateur joint trop de cookies. Supprimez ceux de cette adresse, puis réessayez.",
+  HTTP_413:
+    "Le proxy placé devant le serveur n’accepte pas de fichiers aussi grands. Son responsable peut relever cette limite (dans nginx, client_max_body_size).",
+  HTTP_502: PROXY_ALONE,
+  HTTP_503: PROXY_ALONE,
+  HTTP_504: PROXY_ALONE,
 };
 
 export function french(locale: string): Words {
@@ -253,8 +267,9 @@ export function french(locale: string): Words {
     hours: (n, minutes) => (minutes ? `${n} h ${minutes} min` : `${n} h`),
 
     failure: ({ code, message }: Failure) => {
-      const sentence = failures[code] ?? (message || "Le serveur n’a pas pu faire cela.");
-      return `${sentence} (${code})`;
+      const refusal = "Le serveur n’a pas pu faire cela";
+      const told = message ? `${refusal}. Il dit, en anglais\u00a0: «\u202f${message}\u202f»` : `${refusal}.`;
+      return `${failures[code] ?? told} (${code})`;
     },
   };
 }
