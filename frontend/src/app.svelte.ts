@@ -136,14 +136,10 @@ export async function copyLinks(...files: readonly StoredFile[]): Promise<void> 
 }
 
 /** Queues what was dropped, pasted or chosen, and says what could not be. */
-export async function add(dropped: Promise<Dropped>): Promise<void> {
+export async function add(dropped: AsyncIterable<Dropped> | Iterable<Dropped>): Promise<void> {
   if (!mayChange()) return;
-  const { files, unreadable, emptyFolders } = await dropped;
-  if (files.length > 0) uploads.add(files);
-  if (unreadable.length > 0) {
-    uploads.addUnreadable(unreadable);
-    toasts.show({ tone: "bad", text: words.unreadable(unreadable) });
-  }
+  const { unreadable, emptyFolders } = await uploads.take(dropped);
+  if (unreadable.length > 0) toasts.show({ tone: "bad", text: words.unreadable(unreadable) });
   if (emptyFolders.length > 0) toasts.show({ text: words.emptyFolder(emptyFolders) });
 }
 

@@ -242,6 +242,20 @@ async def test_a_row_can_be_dragged_to_the_desktop(stocked, server, entries):
     await expect(stocked.page.get_by_text("Drop to upload")).to_be_hidden()
 
 
+async def test_files_are_taken_after_a_row_was_lost_while_it_was_dragged(stocked, server, entries, tmp_path):
+    """A row that is deleted elsewhere never says that its drag has ended; what comes from the desktop then is taken."""
+    await stocked.row(NAMES[0]).evaluate(DRAG)
+    await remove(server, entries[NAMES[0]]["id"])
+    await expect(stocked.row(NAMES[0])).to_be_hidden()
+    await stocked.page.mouse.move(640, 30)
+    late = tmp_path / "late.txt"
+    late.write_text("from the desktop")
+    await stocked.drag(late)
+    await expect(stocked.page.get_by_text("Drop to upload")).to_be_visible()
+    await stocked.drop()
+    await expect(stocked.row("late.txt")).to_be_visible()
+
+
 async def test_chips_count_each_kind(stocked, server):
     """The counts follow uploads, deletions and the search."""
     await expect(stocked.chip("Text")).to_have_text(re.compile(r"Text\s*8"))

@@ -3,6 +3,7 @@ import { type Answer, failed } from "../api/answer";
 import type { UploadedFile } from "../api/documents";
 import type { UploadOptions } from "../api/upload";
 import { fileWith } from "../files/testing";
+import type { Dropped } from "./dropped";
 import { UploadQueue } from "./queue.svelte";
 
 interface Attempt extends UploadOptions {
@@ -199,6 +200,59 @@ describe("the upload queue", () => {
     queue.addUnreadable(["Photos/locked.jpg"]);
     expect(item("Photos/locked.jpg")).toMatchObject({ state: "failed", failure: { code: "UNREADABLE" } });
     expect(queue.canRetry(item("Photos/locked.jpg"))).toBe(false);
+  });
+
+  describe("while a folder is walked", () => {
+    let find: (portion: Partial<Dropped>) => Promise<void>;
+    let end: () => Promise<void>;
+    let taken: Promise<Omit<Dropped, "files">>;
+    let walking: boolean;
+    const named = (...names: string[]) => names.map((name) => ({ path: name, file: new File(["x"], name) }));
+
+    beforeEach(() => {
+      const { readable, writable } = new TransformStream<Dropped, Dropped>();
+      const writer = writable.getWriter();
+      walking = true;
+      find = async (portion) => {
+        void writer.write({ files: [], emptyFolders: [], unreadable: [], ...portion }).catch(() => (walking = false));
+        await settle();
+      };
+      end = async () => {
+        void writer.close();
+        await settle();
+      };
+      taken = queue.take(readable);
+    });
+
+    it("is active, and sends what is found so far", async () => {
+      expect([queue.active, queue.items.length]).toEqual([true, 0]);
+      await find({ files: named("a") });
+      await attempt("a").answer(done);
+      expect(queue.active).toBe(true);
+      await find({ files: named("b"), unreadable: ["locked"], emptyFolders: ["Empty"] });
+      // One batch, however long it took to find.
+      expect(states()).toEqual(["done", "sending", "failed"]);
+      await end();
+      await attempt("b").answer(done);
+      expect(queue.active).toBe(false);
+      expect(await taken).toEqual({ unreadable: ["locked"], emptyFolders: ["Empty"] });
+    });
+
+    it("forgets the last batch at its beginning", async () => {
+      await find({ files: named("a") });
+      await end();
+      await attempt("a").answer(done);
+      void queue.take([]);
+      expect(queue.items).toEqual([]);
+    });
+
+    it("looks no further once all is cancelled", async () => {
+      await find({ files: named("a") });
+      queue.cancelAll();
+      await find({ files: named("b") });
+      await find({ files: named("c") });
+      expect([states(), queue.active, walking]).toEqual([["cancelled"], false, false]);
+    });
   });
 
   it("adds up what is left to send, without what failed or was cancelled", async () => {

@@ -170,6 +170,7 @@ export function english(locale: string) {
     dropTitle: "Drop to upload",
     dropText: "Files and whole folders",
     uploads: "Uploads",
+    readingFolder: "Reading the folder…",
     uploading: (nth: number, all: number) => `Uploading ${integer.format(nth)} of ${integer.format(all)}`,
     uploaded: (n: number) => `${count(n, "upload", "uploads")} finished`,
     uploadsFailed: (failed: number, all: number) =>

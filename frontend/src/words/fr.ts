@@ -167,6 +167,7 @@ export function french(locale: string): Words {
     dropTitle: "Déposez pour envoyer",
     dropText: "Des fichiers et des dossiers entiers",
     uploads: "Envois",
+    readingFolder: "Lecture du dossier…",
     uploading: (nth, all) => `Envoi ${integer.format(nth)} sur ${integer.format(all)}`,
     uploaded: (n) => count(n, "envoi terminé", "envois terminés"),
     uploadsFailed: (failed, all) => `${count(failed, "échec", "échecs")} sur ${count(all, "envoi", "envois")}`,
