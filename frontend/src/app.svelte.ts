@@ -126,8 +126,12 @@ export function remove(...files: readonly StoredFile[]): void {
 
 /** Saves files. Nobody tells the page when the browser blocks all but the first, so that is said beforehand. */
 export async function download(...files: readonly StoredFile[]): Promise<void> {
-  if (files.length > 1) toasts.show({ text: words.downloading(files.length) });
-  await downloadAll(files);
+  const stopping = new AbortController();
+  const during = downloadAll(files, stopping.signal);
+  if (files.length < 2) return during;
+  const action = { label: words.stop, run: () => stopping.abort() };
+  toasts.show({ text: words.downloading(files.length), action, during });
+  return during;
 }
 
 export async function copyLinks(...files: readonly StoredFile[]): Promise<void> {

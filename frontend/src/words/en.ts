@@ -123,6 +123,8 @@ export function english(locale: string) {
     downloading: (n: number) =>
       `Downloading ${count(n, "file", "files")}, one after the other. If only the first one arrives, let this page download several files: the browser asks beside the address.`,
 
+    stop: "Stop",
+
     keys: "Keyboard shortcuts",
     keyDeeds: {
       move: "Move through the list",
@@ -135,6 +137,7 @@ export function english(locale: string) {
       delete: "Delete",
       download: "Download",
       copyLink: "Copy the link",
+      undo: "Undo, or stop, while it is offered",
       search: "Search",
       upload: "Upload",
       escape: "Close, then clear the selection",

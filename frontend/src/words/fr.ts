@@ -119,6 +119,8 @@ export function french(locale: string): Words {
     downloading: (n) =>
       `Téléchargement de ${files(n)}, l’un après l’autre. Si seul le premier arrive, autorisez cette page à télécharger plusieurs fichiers\u00a0: le navigateur le demande près de l’adresse.`,
 
+    stop: "Arrêter",
+
     keys: "Raccourcis clavier",
     keyDeeds: {
       move: "Parcourir la liste",
@@ -131,6 +133,7 @@ export function french(locale: string): Words {
       delete: "Supprimer",
       download: "Télécharger",
       copyLink: "Copier le lien",
+      undo: "Annuler ou arrêter, tant que c’est proposé",
       search: "Rechercher",
       upload: "Envoyer",
       escape: "Fermer, puis effacer la sélection",
