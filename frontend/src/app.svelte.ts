@@ -12,6 +12,7 @@ import { FileMenu } from "./files/menu.svelte";
 import { Renaming } from "./files/renaming.svelte";
 import { Selection } from "./files/selection.svelte";
 import { KeyTable } from "./keys/shown.svelte";
+import { Copies } from "./preview/copies.svelte";
 import { addressOf, OpenFile } from "./preview/open.svelte";
 import { copy } from "./ui/clipboard";
 import { Foot } from "./ui/foot.svelte";
@@ -60,6 +61,12 @@ export const opened = new OpenFile({
   fetch: (id, signal) => query(OneFile, { id }, signal),
 });
 
+const COPIES = 50;
+
+export const copies = new Copies((hash, after, signal) =>
+  query(FilePage, { first: COPIES, after, filter: { hash }, orderBy: "UPLOAD_DATE_DESC", head: false }, signal),
+);
+
 export const sender = new Sender(() => startWorker("upload"));
 
 export const uploads = new UploadQueue({
@@ -81,7 +88,7 @@ export const renaming = new Renaming(toasts, {
 });
 
 const changes = new Changes((all) => {
-  for (const store of [list, selection, opened, renaming]) store.apply(all);
+  for (const store of [list, selection, opened, renaming, copies]) store.apply(all);
 });
 
 /** Loads the list and follows what happens to it, as long as the page is there. */

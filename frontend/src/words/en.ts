@@ -6,6 +6,7 @@ import type { Failure } from "../api/answer";
 import type { FileKind, FileOrder } from "../api/documents";
 import type { Deed } from "../keys/keys";
 import { counting } from "./counting";
+import { isolated } from "./direction";
 
 const PROXY_ALONE = "The proxy in front of the server cannot reach it. Try again in a moment.";
 
@@ -103,9 +104,9 @@ export function english(locale: string) {
     actionsFor: (name: string) => `More actions: ${name}`,
     rename: "Rename",
     newName: (name: string) => `New name of ${name}`,
-    renamed: (name: string) => `Renamed to “${name}”`,
-    notRenamed: (name: string, why: string) => `It could not be called “${name}” again. ${why}`,
-    renamedGone: (name: string) => `“${name}” was deleted while you were renaming it.`,
+    renamed: (name: string) => `Renamed to “${isolated(name)}”`,
+    notRenamed: (name: string, why: string) => `It could not be called “${isolated(name)}” again. ${why}`,
+    renamedGone: (name: string) => `“${isolated(name)}” was deleted while you were renaming it.`,
     slashInName: "A name cannot contain / or \\.",
 
     selection: "Selection",
@@ -163,7 +164,7 @@ export function english(locale: string) {
     noResultTitle: "Nothing found",
     noResult: (search: string, kind: string | undefined) => {
       const place = kind ? `in ${kind}` : "among your files";
-      return search ? `No name contains “${search}” ${place}.` : `There is no file ${place}.`;
+      return search ? `No name contains “${isolated(search)}” ${place}.` : `There is no file ${place}.`;
     },
     clearFilters: "Show all files",
     listFailed: "The files could not be loaded",
@@ -206,11 +207,11 @@ export function english(locale: string) {
     closeUploads: "Close the uploads",
     unreadable: (names: string[]) =>
       names.length === 1
-        ? `“${names[0]}” could not be read.`
+        ? `“${isolated(names[0])}” could not be read.`
         : `${count(names.length, "item", "items")} could not be read.`,
     emptyFolder: (names: string[]) =>
       names.length === 1
-        ? `The folder “${names[0]}” is empty.`
+        ? `The folder “${isolated(names[0])}” is empty.`
         : `${count(names.length, "folder is", "folders are")} empty.`,
     pastedName: (stamp: string, extension: string) => `Pasted ${stamp}.${extension}`,
 
@@ -252,11 +253,11 @@ export function english(locale: string) {
     sameBytes: "Files with these bytes",
 
     deleted: (names: string[]) =>
-      names.length === 1 ? `Deleted “${names[0]}”` : `Deleted ${count(names.length, "file", "files")}`,
+      names.length === 1 ? `Deleted “${isolated(names[0])}”` : `Deleted ${count(names.length, "file", "files")}`,
     undo: "Undo",
     notDeleted: (names: string[], why: string) =>
       names.length === 1
-        ? `“${names[0]}” was not deleted. ${why}`
+        ? `“${isolated(names[0])}” was not deleted. ${why}`
         : `${count(names.length, "file was", "files were")} not deleted. ${why}`,
     dismiss: "Dismiss",
 

@@ -1,6 +1,7 @@
 /** As in `en`, in French. */
 import type { Failure } from "../api/answer";
 import { counting } from "./counting";
+import { isolated } from "./direction";
 import type { Words } from "./en";
 
 const PROXY_ALONE = "Le proxy placé devant le serveur ne parvient pas à le joindre. Réessayez dans un instant.";
@@ -99,9 +100,9 @@ export function french(locale: string): Words {
     actionsFor: (name) => `Autres actions\u00a0: ${name}`,
     rename: "Renommer",
     newName: (name) => `Nouveau nom de ${name}`,
-    renamed: (name) => `Renommé en «\u202f${name}\u202f»`,
-    notRenamed: (name, why) => `Impossible de lui redonner le nom «\u202f${name}\u202f». ${why}`,
-    renamedGone: (name) => `«\u202f${name}\u202f» a été supprimé pendant que vous le renommiez.`,
+    renamed: (name) => `Renommé en «\u202f${isolated(name)}\u202f»`,
+    notRenamed: (name, why) => `Impossible de lui redonner le nom «\u202f${isolated(name)}\u202f». ${why}`,
+    renamedGone: (name) => `«\u202f${isolated(name)}\u202f» a été supprimé pendant que vous le renommiez.`,
     slashInName: "Un nom ne peut contenir ni / ni \\.",
 
     selection: "Sélection",
@@ -160,7 +161,9 @@ export function french(locale: string): Words {
     noResultTitle: "Rien trouvé",
     noResult: (search, kind) => {
       const place = kind ? `dans ${kind}` : "parmi vos fichiers";
-      return search ? `Aucun nom ne contient «\u202f${search}\u202f» ${place}.` : `Il n’y a aucun fichier ${place}.`;
+      return search
+        ? `Aucun nom ne contient «\u202f${isolated(search)}\u202f» ${place}.`
+        : `Il n’y a aucun fichier ${place}.`;
     },
     clearFilters: "Afficher tous les fichiers",
     listFailed: "Les fichiers n’ont pas pu être chargés",
@@ -202,11 +205,11 @@ export function french(locale: string): Words {
     closeUploads: "Fermer les envois",
     unreadable: (names) =>
       names.length === 1
-        ? `«\u202f${names[0]}\u202f» n’a pas pu être lu.`
+        ? `«\u202f${isolated(names[0])}\u202f» n’a pas pu être lu.`
         : `${count(names.length, "élément n’a", "éléments n’ont")} pas pu être lus.`,
     emptyFolder: (names) =>
       names.length === 1
-        ? `Le dossier «\u202f${names[0]}\u202f» est vide.`
+        ? `Le dossier «\u202f${isolated(names[0])}\u202f» est vide.`
         : `${count(names.length, "dossier est vide", "dossiers sont vides")}.`,
     pastedName: (stamp, extension) => `Collé ${stamp}.${extension}`,
 
@@ -249,12 +252,12 @@ export function french(locale: string): Words {
 
     deleted: (names) =>
       names.length === 1
-        ? `«\u202f${names[0]}\u202f» supprimé`
+        ? `«\u202f${isolated(names[0])}\u202f» supprimé`
         : count(names.length, "fichier supprimé", "fichiers supprimés"),
     undo: "Annuler",
     notDeleted: (names, why) =>
       names.length === 1
-        ? `«\u202f${names[0]}\u202f» n’a pas été supprimé. ${why}`
+        ? `«\u202f${isolated(names[0])}\u202f» n’a pas été supprimé. ${why}`
         : `${count(names.length, "fichier n’a", "fichiers n’ont")} pas été supprimés. ${why}`,
     dismiss: "Fermer",
 

@@ -33,6 +33,17 @@ describe("words", () => {
   });
 });
 
+describe("a name in a sentence", () => {
+  it("is set apart where its letters run the other way, and nowhere else", () => {
+    for (const words of [english("en-GB"), french("fr-FR")]) {
+      expect(words.deleted(["שלום 2"])).toContain("\u2068שלום 2\u2069");
+      expect(words.noResult("مرحبا", undefined)).toContain("\u2068مرحبا\u2069");
+      expect(words.deleted(["note 2.txt"])).not.toMatch(/[\u2066-\u2069]/);
+      expect(words.selectFile("שלום 2")).not.toMatch(/[\u2066-\u2069]/);
+    }
+  });
+});
+
 describe("a failure", () => {
   const dictionaries = [english("en-GB"), french("fr-FR")];
   /** What the page never meets, or asks for nothing of; and refusals of which only the server's sentence tells the limit. */
