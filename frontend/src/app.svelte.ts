@@ -12,6 +12,7 @@ import { FileMenu } from "./files/menu.svelte";
 import { Renaming } from "./files/renaming.svelte";
 import { Selection } from "./files/selection.svelte";
 import { KeyTable } from "./keys/shown.svelte";
+import { Copies } from "./preview/copies.svelte";
 import { addressOf, OpenFile } from "./preview/open.svelte";
 import { copy } from "./ui/clipboard";
 import { Foot } from "./ui/foot.svelte";
@@ -60,6 +61,12 @@ export const opened = new OpenFile({
   fetch: (id, signal) => query(OneFile, { id }, signal),
 });
 
+const COPIES = 50;
+
+export const copies = new Copies((hash, after, signal) =>
+  query(FilePage, { first: COPIES, after, filter: { hash }, orderBy: "UPLOAD_DATE_DESC", head: false }, signal),
+);
+
 export const sender = new Sender(() => startWorker("upload"));
 
 export const uploads = new UploadQueue({
@@ -81,7 +88,7 @@ export const renaming = new Renaming(toasts, {
 });
 
 const changes = new Changes((all) => {
-  for (const store of [list, selection, opened, renaming]) store.apply(all);
+  for (const store of [list, selection, opened, renaming, copies]) store.apply(all);
 });
 
 /** Loads the list and follows what happens to it, as long as the page is there. */
@@ -126,8 +133,12 @@ export function remove(files: readonly StoredFile[]): void {
 
 /** Saves files. Nobody tells the page when the browser blocks all but the first, so that is said beforehand. */
 export async function download(files: readonly StoredFile[]): Promise<void> {
-  if (files.length > 1) toasts.show({ text: words.downloading(files.length) });
-  await downloadAll(files);
+  const stopping = new AbortController();
+  const during = downloadAll(files, stopping.signal);
+  if (files.length < 2) return during;
+  const action = { label: words.stop, run: () => stopping.abort() };
+  toasts.show({ text: words.downloading(files.length), action, during });
+  return during;
 }
 
 export async function copyLinks(files: readonly StoredFile[]): Promise<void> {
@@ -136,14 +147,10 @@ export async function copyLinks(files: readonly StoredFile[]): Promise<void> {
 }
 
 /** Queues what was dropped, pasted or chosen, and says what could not be. */
-export async function add(dropped: Promise<Dropped>): Promise<void> {
+export async function add(dropped: AsyncIterable<Dropped> | Iterable<Dropped>): Promise<void> {
   if (!mayChange()) return;
-  const { files, unreadable, emptyFolders } = await dropped;
-  if (files.length > 0) uploads.add(files);
-  if (unreadable.length > 0) {
-    uploads.addUnreadable(unreadable);
-    toasts.show({ tone: "bad", text: words.unreadable(unreadable) });
-  }
+  const { unreadable, emptyFolders } = await uploads.take(dropped);
+  if (unreadable.length > 0) toasts.show({ tone: "bad", text: words.unreadable(unreadable) });
   if (emptyFolders.length > 0) toasts.show({ text: words.emptyFolder(emptyFolders) });
 }
 

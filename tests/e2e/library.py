@@ -136,6 +136,15 @@ async def stored(server: Server) -> list[dict]:
         return (await client.get("/files", params={"limit": 500})).raise_for_status().json()
 
 
+async def rename(server: Server, file_id: str, filename: str) -> None:
+    """Rename a file as another person would."""
+    query = "mutation($id: ID!, $name: String!) { renameFile(id: $id, filename: $name) { id } }"
+    async with httpx.AsyncClient(base_url=server.url, timeout=60) as client:
+        variables = {"id": file_id, "name": filename}
+        answer = await client.post("/graphql", json={"query": query, "variables": variables})
+        assert "errors" not in answer.json()
+
+
 async def remove(server: Server, file_id: str) -> None:
     """Delete a file by HTTP, as another person would."""
     async with httpx.AsyncClient(base_url=server.url, timeout=60) as client:

@@ -1,7 +1,7 @@
 """From file to file: by arrows, buttons and fingers, to the other copies of the same bytes, and back to the list."""
 
 import pytest
-from library import WEBM, png, store, store_all, wav
+from library import WEBM, png, rename, store, store_all, wav
 from manager import FileManager, way
 from playwright.async_api import expect
 
@@ -99,7 +99,7 @@ async def test_films_and_sound_can_be_sought_and_stop_when_left(viewer):
 
 
 async def test_files_that_share_bytes_are_opened_from_one_another(viewer):
-    """The number of files with the same bytes opens their list, each opens its file, and one more joins at once."""
+    """The number of files with the same bytes opens their list, where each opens its file and others join or change."""
     await store(viewer.server, "share 1.txt", b"the same in both")
     preview = await viewer.show("share 1.txt")
     await expect(preview).to_contain_text("No other file shares these bytes")
@@ -114,9 +114,11 @@ async def test_files_that_share_bytes_are_opened_from_one_another(viewer):
     await viewer.opened("share 2.txt")
     await expect(copies.nth(0)).to_have_attribute("aria-current", "true")
     await expect(copies.nth(0)).to_be_focused()
-    await store(viewer.server, "share 3.txt", b"the same in both")
+    third = await store(viewer.server, "share 3.txt", b"the same in both")
     await expect(copies).to_have_count(3)
     await expect(copies.first).to_contain_text("Today")
+    await rename(viewer.server, third["id"], "share, renamed.txt")
+    await expect(copies.first).to_contain_text("share, renamed.txt")
 
 
 async def test_a_server_in_trouble_is_not_blamed_on_the_file(viewer):

@@ -5,7 +5,7 @@ from urllib.parse import urlsplit
 
 import pytest
 from library import WEBM, archive, noise, pdf, png, store, stored, wav
-from manager import file, saved_hash
+from manager import FileManager, file, saved_hash
 from playwright.async_api import expect
 
 from kept import eventually
@@ -53,6 +53,28 @@ async def test_a_pdf_is_shown_by_the_browser(viewer):
         link = preview.get_by_role("link", name="Open the PDF")
         await expect(link).to_have_attribute("href", entry["preview_url"])
     await expect(preview).to_contain_text("PDF document")
+
+
+async def test_files_can_be_dropped_on_a_pdf(page, viewed_server, tmp_path):
+    """While files are dragged over the page the viewer gives way to it, and afterwards takes the pointer again."""
+    await page.add_init_script("Object.defineProperty(Navigator.prototype, 'pdfViewerEnabled', { get: () => true })")
+    viewer = await FileManager(page, viewed_server).open()
+    await store(viewer.server, "under.pdf", pdf())
+    preview = await viewer.show("under.pdf")
+    under = """(frame) => {
+      const { x, y } = frame.getBoundingClientRect();
+      return document.elementFromPoint(x + 9, y + 9).tagName;
+    }"""
+    frame = preview.locator("iframe")
+    assert await frame.evaluate(under) == "IFRAME"
+    path = tmp_path / "over the document.txt"
+    path.write_text("dropped")
+    await viewer.drag(path)
+    await expect(page.get_by_text("Drop to upload")).to_be_visible()
+    assert await frame.evaluate(under) != "IFRAME"
+    await viewer.drop()
+    await expect(viewer.row(path.name)).to_be_visible()
+    assert await frame.evaluate(under) == "IFRAME"
 
 
 async def test_a_video_can_be_played(viewer):

@@ -1,8 +1,7 @@
 """A file gets another name: in its row, in the preview, while others do the same."""
 
-import httpx
 import pytest
-from library import noise, remove, store, stored
+from library import noise, remove, rename, store, stored
 from playwright.async_api import expect
 
 NAMES = ("log.tar.gz", "plan.txt", "crew.txt")
@@ -20,15 +19,6 @@ async def stocked(entries, manager):
     """The file manager with the files listed."""
     await expect(manager.rows).to_have_count(len(NAMES))
     return manager
-
-
-async def rename(server, file_id, filename):
-    """Rename a file as another person would."""
-    query = "mutation($id: ID!, $name: String!) { renameFile(id: $id, filename: $name) { id } }"
-    async with httpx.AsyncClient(base_url=server.url, timeout=60) as client:
-        variables = {"id": file_id, "name": filename}
-        answer = await client.post("/graphql", json={"query": query, "variables": variables})
-        assert "errors" not in answer.json()
 
 
 async def names(server):

@@ -132,7 +132,7 @@ async def test_the_keys_are_shown_and_rest_meanwhile(stocked):
     await stocked.row_at(0).focus()
     await press("?")
     dialog = page.get_by_role("dialog", name="Keyboard shortcuts")
-    await expect(dialog.get_by_role("row")).to_have_count(14)
+    await expect(dialog.get_by_role("row")).to_have_count(15)
     await expect(dialog.get_by_role("row", name="Select all that is loaded")).to_contain_text("CtrlA")
     await press("Control+a")
     await press("Delete")
@@ -233,6 +233,39 @@ async def test_selected_files_are_deleted_together(stocked, server):
     assert [entry["filename"] for entry in await stored(server)] == NAMES[:6]
 
 
+async def test_a_key_takes_back_what_was_done_last(stocked, server):
+    """Ctrl+Z runs what the newest message offers, from wherever the focus is; in a field it is the field's."""
+    press = stocked.page.keyboard.press
+    await stocked.row_at(0).click()
+    await press("Delete")
+    await expect(stocked.toasts).to_contain_text(f"Deleted “{NAMES[0]}”")
+    await stocked.search.focus()
+    await press("ControlOrMeta+z")
+    await expect(stocked.toasts).to_have_count(1)
+    await stocked.row_at(0).focus()
+    await press("ControlOrMeta+z")
+    await expect(stocked.toasts).to_have_count(0)
+    await stocked.lists(*NAMES)
+    assert len(await stored(server)) == 8
+
+
+async def test_downloads_can_be_stopped(stocked):
+    """The message about several downloads offers to stop them, and those that have not begun stay where they are."""
+    saved = []
+    stocked.page.on("download", lambda download: saved.append(download.suggested_filename))
+    await stocked.row_at(0).focus()
+    await stocked.page.keyboard.press("ControlOrMeta+a")
+    async with stocked.page.expect_download():
+        await stocked.page.keyboard.press("d")
+    await stocked.toasts.get_by_role("button", name="Stop").click()
+    await expect(stocked.toasts).to_have_count(0)
+    # What was asked for later arrives later: then the stopped ones would be here.
+    await stocked.selection.get_by_role("button", name="Clear the selection").click()
+    await stocked.download(NAMES[7])
+    assert saved[0] == NAMES[0]
+    assert len(saved) < 8
+
+
 async def test_a_row_can_be_dragged_to_the_desktop(stocked, server, entries):
     """It carries its address and, for Chromium, its name; the page does not offer to upload it."""
     link = f"{server.url}/files/{entries[NAMES[0]]['id']}/download"
@@ -240,6 +273,20 @@ async def test_a_row_can_be_dragged_to_the_desktop(stocked, server, entries):
     assert dragged["text/uri-list"] == link
     assert re.fullmatch(rf"[\w./-]+:{re.escape(NAMES[0])}:{re.escape(link)}", dragged["downloadurl"])
     await expect(stocked.page.get_by_text("Drop to upload")).to_be_hidden()
+
+
+async def test_files_are_taken_after_a_row_was_lost_while_it_was_dragged(stocked, server, entries, tmp_path):
+    """A row that is deleted elsewhere never says that its drag has ended; what comes from the desktop then is taken."""
+    await stocked.row(NAMES[0]).evaluate(DRAG)
+    await remove(server, entries[NAMES[0]]["id"])
+    await expect(stocked.row(NAMES[0])).to_be_hidden()
+    await stocked.page.mouse.move(640, 30)
+    late = tmp_path / "late.txt"
+    late.write_text("from the desktop")
+    await stocked.drag(late)
+    await expect(stocked.page.get_by_text("Drop to upload")).to_be_visible()
+    await stocked.drop()
+    await expect(stocked.row("late.txt")).to_be_visible()
 
 
 async def test_chips_count_each_kind(stocked, server):

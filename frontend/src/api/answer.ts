@@ -15,9 +15,12 @@ export const failed = (code: ClientCode | (string & {}), message = ""): { failur
   failure: { code, message },
 });
 
+const PASSING =
+  /^(NETWORK|HTTP_(408|429|5\d\d)|INTERNAL|(STORE|DATABASE)_UNAVAILABLE|TOO_MANY_CONNECTIONS|REQUEST_TIMEOUT|LEASE_LOST|HASH_MISMATCH)$/;
+
 /** True where the same request may succeed later, unchanged: the fault lies with the way there, not with the request. */
 export function isPassing({ code }: Failure): boolean {
-  return /^(NETWORK|HTTP_5\d\d|INTERNAL|STORE_UNAVAILABLE|DATABASE_UNAVAILABLE|HASH_MISMATCH)$/.test(code);
+  return PASSING.test(code);
 }
 
 /** Reads a failure from a JSON body: a GraphQL `errors` list or an RFC 9457 problem document. */

@@ -110,7 +110,11 @@ export function openEvents(after: () => string, listener: EventListener): () => 
     keepAlive: KEEP_ALIVE,
     connectionAckWaitTimeout: 10_000,
     on: {
-      closed: () => listener.lost(),
+      closed: () => {
+        // The next socket is not to answer for this one.
+        clearTimeout(pongDue);
+        listener.lost();
+      },
       ping: (received) => {
         // A laptop that slept holds a socket that looks open and is not.
         if (!received) pongDue = setTimeout(() => socket.terminate(), PONG_WITHIN);

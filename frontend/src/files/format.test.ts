@@ -71,6 +71,13 @@ describe("a name that is cut in the middle", () => {
     expect(splitName("v1. The whole story of it")).toEqual(["v1. The whole story o", "f it"]);
   });
 
+  it("is cut at its dot where its letters run from right to left, and not at all where it has none", () => {
+    expect(splitName("דוח שנתי של הנמל לשנת.pdf")).toEqual(["דוח שנתי של הנמל לשנת", ".pdf"]);
+    expect(splitName("Report for תקציר מנהלים 2026.pdf")).toEqual(["Report for תקציר מנהלים 2026", ".pdf"]);
+    expect(splitName("תقرير سنوي طويل عن الميناء")).toEqual(["תقرير سنوي طويل عن الميناء", ""]);
+    expect(splitName("תקציר מנהלים, English version.pdf")).toEqual(["תקציר מנהלים, English ver", "sion.pdf"]);
+  });
+
   it("is never cut inside a character", () => {
     const family = "👨‍👩‍👧‍👦";
     const [head, tail] = splitName(`A long holiday ${family.repeat(4)}.jpg`);

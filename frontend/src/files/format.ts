@@ -1,5 +1,6 @@
 /** How sizes, dates and names are written. Dates take `now` so that they can be redrawn, and tested. */
 import { language, words } from "../words";
+import { RIGHT_TO_LEFT } from "../words/direction";
 
 interface Formats {
   whole: Intl.NumberFormat;
@@ -88,17 +89,26 @@ const graphemes = new Intl.Segmenter(undefined, { granularity: "grapheme" });
 
 /**
  * Cuts a name into a head, which may be shortened on the screen, and a tail that stays: the extension and a few letters
- * before it. Never inside a character, however many code points it has.
+ * before it. Never inside a character, however many code points it has, nor where letters run from right to left.
  */
 export function splitName(name: string): [head: string, tail: string] {
   const characters = charactersOf(name);
   const dot = characters.lastIndexOf(".");
   const extension = dot > 0 ? characters.length - dot : 0;
   // What follows a late dot is an extension; what follows an early one ("v1. The whole story") is prose.
-  const kept = (extension <= 10 ? extension : 0) + 4;
+  const ending = extension <= 10 ? extension : 0;
+  const kept = ending + 4;
   if (characters.length <= kept + 4) return [name, ""];
-  return [characters.slice(0, -kept).join(""), characters.slice(-kept).join("")];
+  const cut = (tail: number) =>
+    [characters.slice(0, -tail).join(""), characters.slice(-tail).join("")] as [string, string];
+  const [head, tail] = cut(kept);
+  // Side by side, two halves of one run would stand in the order of the page, which is not that of the run.
+  if (!LAST_IS_RIGHT_TO_LEFT.test(head) && !FIRST_IS_RIGHT_TO_LEFT.test(tail)) return [head, tail];
+  return ending > 0 ? cut(ending) : [name, ""];
 }
+
+const LAST_IS_RIGHT_TO_LEFT = new RegExp(`${RIGHT_TO_LEFT}\\P{L}*$`, "u");
+const FIRST_IS_RIGHT_TO_LEFT = new RegExp(`^\\P{L}*${RIGHT_TO_LEFT}`, "u");
 
 /** How much of a name is not its extension: what is worth replacing when a file gets another name. */
 export function stemLength(name: string): number {

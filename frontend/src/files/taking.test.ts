@@ -14,13 +14,24 @@ describe("files that are downloaded", () => {
   it("are saved one after the other", async () => {
     const save = vi.fn();
     const files = [fileWith(), fileWith(), fileWith()];
-    const done = downloadAll(files, save);
+    const done = downloadAll(files, new AbortController().signal, save);
     expect(save.mock.calls).toEqual([[files[0]]]);
     await vi.advanceTimersByTimeAsync(450);
     expect(save).toHaveBeenCalledTimes(2);
     await vi.advanceTimersByTimeAsync(450);
     await done;
     expect(save.mock.calls.flat()).toEqual(files);
+  });
+
+  it("are left alone from the moment on that the reader stops them", async () => {
+    const save = vi.fn();
+    const files = [fileWith(), fileWith(), fileWith()];
+    const stopping = new AbortController();
+    const done = downloadAll(files, stopping.signal, save);
+    stopping.abort();
+    await vi.advanceTimersByTimeAsync(450);
+    await done;
+    expect(save.mock.calls.flat()).toEqual(files.slice(0, 1));
   });
 });
 

@@ -8,6 +8,7 @@ export type Command =
   | "delete"
   | "download"
   | "copyLink"
+  | "undo"
   | "upload"
   | "escape"
   | "keys";
@@ -31,12 +32,14 @@ const PLAIN: Record<string, Command> = {
   PageUp: "list",
 };
 
+const HELD: Record<string, Command> = { a: "selectAll", z: "undo" };
+
 /** What a key asks for. On a Mac, Cmd stands for Ctrl, and Cmd with Backspace for the Delete that small keyboards lack. */
 export function commandOf({ key, ctrlKey, metaKey, altKey, shiftKey }: Press, apple: boolean): Command | undefined {
   const [main, other] = apple ? [metaKey, ctrlKey] : [ctrlKey, metaKey];
   if (altKey || other) return undefined;
   if (main && shiftKey) return undefined;
-  if (main) return key.toLowerCase() === "a" ? "selectAll" : apple && key === "Backspace" ? "delete" : undefined;
+  if (main) return apple && key === "Backspace" ? "delete" : HELD[key.toLowerCase()];
   // A capital is the letter with Caps Lock on; where a sign stands on the keyboard is the layout's affair.
   return PLAIN[key] ?? (shiftKey ? undefined : PLAIN[key.toLowerCase()]);
 }
@@ -85,6 +88,7 @@ export const table = [
   { does: "delete", keys: [["delete"]] },
   { does: "download", keys: [["D"]] },
   { does: "copyLink", keys: [["L"]] },
+  { does: "undo", keys: [["ctrl", "Z"]] },
   { does: "search", keys: [["/"]] },
   { does: "upload", keys: [["U"]] },
   { does: "escape", keys: [["escape"]] },

@@ -1,5 +1,6 @@
 import type { Answer, Failure } from "../api/answer";
 import type { StoredFile } from "../api/documents";
+import type { Change } from "../files/changes";
 
 export interface CopiesPage {
   files: { nodes: StoredFile[]; pageInfo: { hasNextPage: boolean; endCursor: string | null } };
@@ -37,6 +38,13 @@ export class Copies {
 
   close(): void {
     this.#loading?.abort();
+  }
+
+  /** They follow their names. One more or one less is read anew by whoever shows them. */
+  apply(changes: readonly Change[]): void {
+    if (this.files.length === 0) return;
+    const renamed = new Map(changes.flatMap(({ kind, file }) => (kind === "RENAMED" && file ? [[file.id, file]] : [])));
+    this.files = this.files.map((each) => renamed.get(each.id) ?? each);
   }
 
   async #read(after: string | null): Promise<void> {

@@ -47,6 +47,21 @@ describe("the files that share some bytes", () => {
     expect([copies.status, copies.failure, ids()]).toEqual(["ready", undefined, ["a"]]);
   });
 
+  it("follow their names, wherever they are given others", async () => {
+    source.mockResolvedValueOnce(page([a, b]));
+    await copies.load("hash");
+    copies.apply([
+      { kind: "RENAMED", fileId: b.id, file: { ...b, filename: "new name.txt" } },
+      { kind: "RENAMED", fileId: "other", file: fileWith({ id: "other" }) },
+      { kind: "UPLOADED", fileId: "c", file: fileWith({ id: "c" }) },
+      { kind: "DELETED", fileId: a.id, file: null },
+    ]);
+    expect(copies.files.map(({ id, filename }) => [id, filename])).toEqual([
+      ["a", a.filename],
+      ["b", "new name.txt"],
+    ]);
+  });
+
   it("of what was asked for last are shown, whatever answers first", async () => {
     let late = (_: ReturnType<typeof page>) => {};
     source.mockReturnValueOnce(

@@ -53,8 +53,8 @@ export class TextFile {
       this.status = "failed";
       return;
     }
-    this.#decoder ??= decoderFor(bytes);
     this.read += bytes.length;
+    this.#decoder ??= decoderFor(bytes, this.hasMore);
     // In a stream, a character that the end of a page has cut in two waits for the next page.
     this.text += this.#decoder.decode(bytes, { stream: this.hasMore });
     this.blocks = recut(this.text, this.blocks);
@@ -93,9 +93,18 @@ export class TextFile {
   }
 }
 
-/** UTF-8, unless a byte order mark says otherwise. */
-function decoderFor([first, second]: Uint8Array): TextDecoder {
+/**
+ * UTF-8, unless a byte order mark says otherwise, or the first page is none: then what Excel and old editors write in the
+ * west. At the end of a page that is not the last a character may be cut in two.
+ */
+function decoderFor(bytes: Uint8Array, more: boolean): TextDecoder {
+  const [first, second] = bytes;
   if (first === 0xff && second === 0xfe) return new TextDecoder("utf-16le");
   if (first === 0xfe && second === 0xff) return new TextDecoder("utf-16be");
-  return new TextDecoder();
+  try {
+    new TextDecoder("utf-8", { fatal: true }).decode(bytes, { stream: more });
+    return new TextDecoder();
+  } catch {
+    return new TextDecoder("windows-1252");
+  }
 }

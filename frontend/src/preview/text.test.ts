@@ -56,6 +56,14 @@ describe("a text", () => {
     expect(text.text).toBe(body);
   });
 
+  it("that is no UTF-8 is read as Windows writes it in the west", async () => {
+    const bytes = Uint8Array.from("Gr\u00f6\u00dfe;\u0080 ;caf\u00e9", (c) => c.charCodeAt(0));
+    serving(bytes);
+    const text = fileOf(bytes.length, "text/csv");
+    await text.more();
+    expect(text.text).toBe("Gr\u00f6\u00dfe;\u20ac ;caf\u00e9");
+  });
+
   it("that is empty needs no request", async () => {
     const fetched = serving(new Uint8Array());
     const text = fileOf(0);

@@ -1,8 +1,8 @@
-const KEY = "satchel.wrap";
+import { remember, remembered } from "../ui/remembered";
 
 /** Whether long lines are wrapped; remembered for every text to come. */
 class WrapChoice {
-  #on = $state(stored() !== "off");
+  #on = $state(remembered("wrap") !== "off");
 
   get on(): boolean {
     return this.#on;
@@ -10,20 +10,7 @@ class WrapChoice {
 
   toggle(): void {
     this.#on = !this.#on;
-    try {
-      if (this.#on) localStorage.removeItem(KEY);
-      else localStorage.setItem(KEY, "off");
-    } catch {
-      // Storage may be forbidden; the choice then lasts as long as the page.
-    }
-  }
-}
-
-function stored(): string | null {
-  try {
-    return localStorage.getItem(KEY);
-  } catch {
-    return null;
+    remember("wrap", this.#on ? undefined : "off");
   }
 }
 

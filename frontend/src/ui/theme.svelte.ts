@@ -1,3 +1,5 @@
+import { remember } from "./remembered";
+
 export type Theme = "light" | "dark";
 
 /** As the system says until the reader chooses; a choice equal to the system's is forgotten. theme-early.js reads it first. */
@@ -21,12 +23,7 @@ export class ThemeChoice {
     this.#chosen = wanted === this.#ofSystem ? undefined : wanted;
     if (this.#chosen) document.documentElement.dataset.theme = this.#chosen;
     else delete document.documentElement.dataset.theme;
-    try {
-      if (this.#chosen) localStorage.setItem("satchel.theme", this.#chosen);
-      else localStorage.removeItem("satchel.theme");
-    } catch {
-      // Storage may be forbidden; the choice then lasts as long as the page.
-    }
+    remember("theme", this.#chosen);
   }
 
   get #ofSystem(): Theme {

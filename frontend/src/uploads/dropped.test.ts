@@ -1,5 +1,5 @@
 import { expect, it, vi } from "vitest";
-import { chosenFiles, droppedFiles, pastesFiles } from "./dropped";
+import { chosenFiles, type Dropped, droppedFiles, pastesFiles } from "./dropped";
 
 type Tree = { [name: string]: Tree | File | "locked" };
 
@@ -28,8 +28,23 @@ function drop(tree: Tree): DataTransfer {
 
 const file = (name: string) => new File(["x"], name);
 
+async function portions(transfer: DataTransfer): Promise<Dropped[]> {
+  const all: Dropped[] = [];
+  for await (const found of droppedFiles(transfer)) all.push(found);
+  return all;
+}
+
+async function allOf(transfer: DataTransfer): Promise<Dropped> {
+  const all = await portions(transfer);
+  return {
+    files: all.flatMap(({ files }) => files),
+    emptyFolders: all.flatMap(({ emptyFolders }) => emptyFolders),
+    unreadable: all.flatMap(({ unreadable }) => unreadable),
+  };
+}
+
 it("a dropped folder gives its files in order, however deep and many", async () => {
-  const found = await droppedFiles(
+  const found = await allOf(
     drop({
       "first.txt": file("first.txt"),
       Photos: {
@@ -51,10 +66,30 @@ it("a dropped folder gives its files in order, however deep and many", async () 
   ]);
 });
 
+it("a folder that takes long to walk is handed on while it is walked", async () => {
+  vi.useFakeTimers();
+  const slow = {
+    isDirectory: false,
+    fullPath: "/Box/slow.txt",
+    file(resolve: (file: File) => void) {
+      vi.advanceTimersByTime(1_000);
+      resolve(file("slow.txt"));
+    },
+  } as unknown as FileSystemEntry;
+  const transfer = drop({ Box: { "a.txt": file("a.txt") } });
+  const more = [slow, entry("/Box/b.txt", file("b.txt")), slow, entry("/Box/c.txt", file("c.txt"))];
+  const items = more.map((each) => ({ kind: "file", webkitGetAsEntry: () => each, getAsFile: () => null }));
+  const found = await portions({ items: [...transfer.items, ...items] } as unknown as DataTransfer);
+  expect(found.map(({ files }) => files.map(({ file: { name } }) => name))).toEqual([
+    ["a.txt", "slow.txt"],
+    ["b.txt", "slow.txt"],
+    ["c.txt"],
+  ]);
+  vi.useRealTimers();
+});
+
 it("what cannot be read and what is empty is told, and the rest still comes", async () => {
-  const found = await droppedFiles(
-    drop({ Box: { "secret.txt": "locked", Nothing: {}, "open.txt": file("open.txt") } }),
-  );
+  const found = await allOf(drop({ Box: { "secret.txt": "locked", Nothing: {}, "open.txt": file("open.txt") } }));
   expect(found.unreadable).toEqual(["Box/secret.txt"]);
   expect(found.emptyFolders).toEqual(["Box/Nothing"]);
   expect(found.files.map(({ path }) => path)).toEqual(["Box/open.txt"]);
@@ -68,7 +103,7 @@ it("an item that the file system does not know, as a pasted image, is taken as a
       { kind: "file", webkitGetAsEntry: () => null, getAsFile: () => image },
     ],
   } as unknown as DataTransfer;
-  expect((await droppedFiles(transfer)).files).toEqual([{ path: "image.png", file: image }]);
+  expect((await allOf(transfer)).files).toEqual([{ path: "image.png", file: image }]);
 });
 
 it("names what was chosen with its folder, in the order of the choice", () => {

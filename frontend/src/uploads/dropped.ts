@@ -14,8 +14,14 @@ export function chosenFiles(files: readonly File[]): Dropped {
   return { files: named, emptyFolders: [], unreadable: [] };
 }
 
-/** Must be called while the event is handled: the transfer's items are gone after it. */
-export function droppedFiles(transfer: DataTransfer): Promise<Dropped> {
+/** How long a folder is walked before what was found is handed on (ms): a large one takes minutes. */
+const PORTION = 250;
+
+/**
+ * What was dropped, in portions as it is found. Must be called while the event is handled: the transfer's items are gone
+ * after it.
+ */
+export function droppedFiles(transfer: DataTransfer): AsyncIterable<Dropped> {
   const items = [...transfer.items]
     .filter(({ kind }) => kind === "file")
     .map((item) => ({ entry: item.webkitGetAsEntry(), file: item.getAsFile() }));
@@ -32,31 +38,42 @@ export function pastesFiles(types: readonly string[], target: EventTarget | null
   return !(typing && types.includes("text/plain"));
 }
 
-async function walk(items: { entry: FileSystemEntry | null; file: File | null }[]): Promise<Dropped> {
-  const found: Dropped = { files: [], emptyFolders: [], unreadable: [] };
-  for (const { entry, file } of items) {
-    // A pasted image, and whatever a browser cannot name in its file system, comes without an entry.
-    if (entry) await visit(entry, found);
-    else if (file) found.files.push({ path: file.name, file });
-  }
-  return found;
+/** Where one thing was dropped; a pasted image, and what a browser cannot name in its file system, has no entry. */
+interface Item {
+  entry: FileSystemEntry | null;
+  file: File | null;
 }
 
-async function visit(entry: FileSystemEntry, found: Dropped): Promise<void> {
-  const path = entry.fullPath.replace(/^\//, "");
-  try {
-    if (entry.isDirectory) {
-      const children = await childrenOf(entry as FileSystemDirectoryEntry);
-      if (children.length === 0) found.emptyFolders.push(path);
-      for (const child of children) await visit(child, found);
-    } else {
-      const file = await new Promise<File>((resolve, reject) => (entry as FileSystemFileEntry).file(resolve, reject));
-      found.files.push({ path, file });
+async function* walk(items: Item[]): AsyncGenerator<Dropped> {
+  const left = items.toReversed();
+  let found = nothing();
+  let since = Date.now();
+  for (let item = left.pop(); item; item = left.pop()) {
+    const { entry, file } = item;
+    const path = entry?.fullPath.replace(/^\//, "") ?? file?.name ?? "";
+    try {
+      if (entry?.isDirectory) {
+        const children = await childrenOf(entry as FileSystemDirectoryEntry);
+        if (children.length === 0) found.emptyFolders.push(path);
+        for (const child of children.reverse()) left.push({ entry: child, file: null });
+      } else {
+        const read = entry ? await fileOf(entry as FileSystemFileEntry) : file;
+        if (read) found.files.push({ path, file: read });
+      }
+    } catch {
+      found.unreadable.push(path);
     }
-  } catch {
-    found.unreadable.push(path);
+    if (Date.now() - since < PORTION) continue;
+    yield found;
+    found = nothing();
+    since = Date.now();
   }
+  yield found;
 }
+
+const nothing = (): Dropped => ({ files: [], emptyFolders: [], unreadable: [] });
+
+const fileOf = (entry: FileSystemFileEntry) => new Promise<File>((resolve, reject) => entry.file(resolve, reject));
 
 async function childrenOf(folder: FileSystemDirectoryEntry): Promise<FileSystemEntry[]> {
   const reader = folder.createReader();

@@ -1,6 +1,7 @@
 import { type Answer, type Failure, failed, isPassing } from "../api/answer";
 import type { UploadedFile } from "../api/documents";
 import type { UploadOptions } from "../api/upload";
+import type { Dropped } from "./dropped";
 import { hex } from "./sha256";
 
 /**
@@ -118,6 +119,8 @@ export class UploadQueue {
   totals = $state.raw<UploadTotals>(nothing);
   /** The service cannot be reached: all wait, and go on by themselves. The idempotency key makes that safe. */
   paused = $state(false);
+  /** How many folders are still being walked. */
+  reading = $state(0);
 
   #port: UploadPort;
   #next = 1;
@@ -128,6 +131,8 @@ export class UploadQueue {
   #ticking: ReturnType<typeof setInterval> | undefined;
   #looking: ReturnType<typeof setTimeout> | undefined;
   #looks = 0;
+  /** How often all was cancelled. */
+  #cancelled = 0;
   #moved = 0;
   #movedAt = 0;
   #speed = 0;
@@ -138,7 +143,29 @@ export class UploadQueue {
   }
 
   get active(): boolean {
-    return this.totals.active > 0;
+    return this.totals.active > 0 || this.reading > 0;
+  }
+
+  /**
+   * Queues files as they are found, until there are no more or all is cancelled.
+   *
+   * @returns what could not be queued.
+   */
+  async take(found: AsyncIterable<Dropped> | Iterable<Dropped>): Promise<Omit<Dropped, "files">> {
+    const [unreadable, emptyFolders]: [string[], string[]] = [[], []];
+    const cancelled = this.#cancelled;
+    this.#begin();
+    this.reading++;
+    for await (const portion of found) {
+      if (cancelled !== this.#cancelled) break;
+      this.add(portion.files);
+      this.addUnreadable(portion.unreadable);
+      unreadable.push(...portion.unreadable);
+      emptyFolders.push(...portion.emptyFolders);
+    }
+    this.reading--;
+    this.#advance();
+    return { unreadable, emptyFolders };
   }
 
   add(files: readonly { path: string; file: File }[]): void {
@@ -162,6 +189,7 @@ export class UploadQueue {
   }
 
   cancelAll(): void {
+    this.#cancelled++;
     this.#cancel(this.items);
   }
 
@@ -177,8 +205,23 @@ export class UploadQueue {
     return (state === "failed" || state === "cancelled") && file !== undefined;
   }
 
+  /** Whether there is something to clear. */
+  get finished(): boolean {
+    return this.totals.files > this.totals.active + this.totals.failed;
+  }
+
+  /** Takes out what is done or cancelled. What failed keeps its place, its reason and its way back. */
   clearFinished(): void {
-    this.items = this.items.filter((item) => item.active);
+    this.#keep((item) => item.active || item.state === "failed");
+  }
+
+  /** Takes out all that is over, with the failures. */
+  close(): void {
+    this.#keep((item) => item.active);
+  }
+
+  #keep(wanted: (item: Upload) => boolean): void {
+    this.items = this.items.filter(wanted);
     this.#from = 0;
     this.#measure();
   }
@@ -191,11 +234,15 @@ export class UploadQueue {
   }
 
   #append(items: readonly Upload[]): void {
-    // A new batch after the last one is done starts its totals afresh.
-    const kept = this.active ? this.items : this.items.filter(({ state }) => state === "failed");
-    this.items = [...kept, ...items];
+    this.#begin();
+    this.items = [...this.items, ...items];
     this.#from = 0;
     this.#advance();
+  }
+
+  /** A new batch after the last one is done starts its totals afresh. */
+  #begin(): void {
+    if (!this.active) this.items = this.items.filter(({ state }) => state === "failed");
   }
 
   #cancel(items: readonly Upload[]): void {

@@ -3,6 +3,7 @@ import { type Answer, failed } from "../api/answer";
 import type { UploadedFile } from "../api/documents";
 import type { UploadOptions } from "../api/upload";
 import { fileWith } from "../files/testing";
+import type { Dropped } from "./dropped";
 import { UploadQueue } from "./queue.svelte";
 
 interface Attempt extends UploadOptions {
@@ -167,7 +168,7 @@ describe("the upload queue", () => {
     await add("a", "b");
     expect(attempt("a").idempotencyKey).not.toBe(attempt("b").idempotencyKey);
     const { idempotencyKey } = attempt("a");
-    await attempt("a").answer(failed("LEASE_LOST") as Answer<UploadedFile>);
+    await attempt("a").answer(failed("INSUFFICIENT_STORAGE") as Answer<UploadedFile>);
     queue.retry(item("a"));
     expect(attempts).toHaveLength(3);
     expect(attempt("a").idempotencyKey).toBe(idempotencyKey);
@@ -199,6 +200,59 @@ describe("the upload queue", () => {
     queue.addUnreadable(["Photos/locked.jpg"]);
     expect(item("Photos/locked.jpg")).toMatchObject({ state: "failed", failure: { code: "UNREADABLE" } });
     expect(queue.canRetry(item("Photos/locked.jpg"))).toBe(false);
+  });
+
+  describe("while a folder is walked", () => {
+    let find: (portion: Partial<Dropped>) => Promise<void>;
+    let end: () => Promise<void>;
+    let taken: Promise<Omit<Dropped, "files">>;
+    let walking: boolean;
+    const named = (...names: string[]) => names.map((name) => ({ path: name, file: new File(["x"], name) }));
+
+    beforeEach(() => {
+      const { readable, writable } = new TransformStream<Dropped, Dropped>();
+      const writer = writable.getWriter();
+      walking = true;
+      find = async (portion) => {
+        void writer.write({ files: [], emptyFolders: [], unreadable: [], ...portion }).catch(() => (walking = false));
+        await settle();
+      };
+      end = async () => {
+        void writer.close();
+        await settle();
+      };
+      taken = queue.take(readable);
+    });
+
+    it("is active, and sends what is found so far", async () => {
+      expect([queue.active, queue.items.length]).toEqual([true, 0]);
+      await find({ files: named("a") });
+      await attempt("a").answer(done);
+      expect(queue.active).toBe(true);
+      await find({ files: named("b"), unreadable: ["locked"], emptyFolders: ["Empty"] });
+      // One batch, however long it took to find.
+      expect(states()).toEqual(["done", "sending", "failed"]);
+      await end();
+      await attempt("b").answer(done);
+      expect(queue.active).toBe(false);
+      expect(await taken).toEqual({ unreadable: ["locked"], emptyFolders: ["Empty"] });
+    });
+
+    it("forgets the last batch at its beginning", async () => {
+      await find({ files: named("a") });
+      await end();
+      await attempt("a").answer(done);
+      void queue.take([]);
+      expect(queue.items).toEqual([]);
+    });
+
+    it("looks no further once all is cancelled", async () => {
+      await find({ files: named("a") });
+      queue.cancelAll();
+      await find({ files: named("b") });
+      await find({ files: named("c") });
+      expect([states(), queue.active, walking]).toEqual([["cancelled"], false, false]);
+    });
   });
 
   it("adds up what is left to send, without what failed or was cancelled", async () => {
@@ -233,12 +287,20 @@ describe("the upload queue", () => {
     expect(queue.totals.secondsLeft).toBeUndefined();
   });
 
-  it("clears what is finished and keeps what is not", async () => {
-    await add("a", "b", "c");
+  it("clears what is finished and keeps what is under way or failed, until it is closed", async () => {
+    await add("a", "b", "c", "d");
+    queue.addUnreadable(["locked"]);
     await attempt("a").answer(done);
     await attempt("b").answer(failed("FILE_TOO_LARGE") as Answer<UploadedFile>);
+    queue.cancel(item("d"));
+    expect(queue.finished).toBe(true);
     queue.clearFinished();
-    expect(queue.items.map(({ path }) => path)).toEqual(["c"]);
+    expect(queue.items.map(({ path }) => path)).toEqual(["b", "c", "locked"]);
+    expect(queue.finished).toBe(false);
+    expect(queue.canRetry(item("b"))).toBe(true);
+    await attempt("c").answer(done);
+    queue.close();
+    expect([queue.items, queue.totals.files]).toEqual([[], 0]);
   });
 
   it("starts its totals afresh for a new batch, but keeps the failures of the last", async () => {
@@ -335,6 +397,15 @@ describe("the upload queue", () => {
     await attempt("a").answer(busy);
     expect(item("a").state).toBe("retrying");
   });
+
+  it.each(["LEASE_LOST", "REQUEST_TIMEOUT", "TOO_MANY_CONNECTIONS", "HTTP_429", "HTTP_502"])(
+    "tries again what was refused with %s",
+    async (code) => {
+      await add("a");
+      await attempt("a").answer(failed(code) as Answer<UploadedFile>);
+      expect(item("a").state).toBe("retrying");
+    },
+  );
 
   it("counts a connection that breaks for one file only as a refusal", async () => {
     await add("a");

@@ -6,6 +6,9 @@ import type { Failure } from "../api/answer";
 import type { FileKind, FileOrder } from "../api/documents";
 import type { Deed } from "../keys/keys";
 import { counting } from "./counting";
+import { isolated } from "./direction";
+
+const PROXY_ALONE = "The proxy in front of the server cannot reach it. Try again in a moment.";
 
 const failures: Record<string, string> = {
   NETWORK: "The server cannot be reached. Check the connection, then try again.",
@@ -18,11 +21,23 @@ const failures: Record<string, string> = {
   HASH_MISMATCH: "The bytes were changed on the way. Try again.",
   IDEMPOTENCY_CONFLICT: "The file changed while it was being sent. Try again to send it as it is now.",
   LEASE_LOST: "The upload took a pause that was too long. Try again.",
+  REQUEST_TIMEOUT: "The upload took too long to arrive. Try again, perhaps over a faster connection.",
+  TOO_MANY_CONNECTIONS: "Too many connections come from this address. Try again in a moment.",
   INSUFFICIENT_STORAGE: "The server has no room left. Reading and deleting still work.",
   STORE_UNAVAILABLE: "The server’s file store does not answer. Try again in a moment.",
   DATABASE_UNAVAILABLE: "The server’s database does not answer. Try again in a moment.",
   STORE_INTEGRITY: "The stored bytes are not what they should be.",
   INTERNAL: "Something went wrong on the server.",
+  CROSS_ORIGIN:
+    "The server takes this page for another site’s. If there is a proxy in between, it must pass on the Host header.",
+  UNKNOWN_HOST:
+    "The server does not know the name in this address. Whoever runs it can add it to SATCHEL_ALLOWED_HOSTS.",
+  HEADERS_TOO_LARGE: "The browser sends too many cookies along. Delete those of this address, then try again.",
+  HTTP_413:
+    "The proxy in front of the server takes no files this large. Whoever runs it can raise its limit (in nginx, client_max_body_size).",
+  HTTP_502: PROXY_ALONE,
+  HTTP_503: PROXY_ALONE,
+  HTTP_504: PROXY_ALONE,
 };
 
 export function english(locale: string) {
@@ -89,9 +104,9 @@ export function english(locale: string) {
     actionsFor: (name: string) => `More actions: ${name}`,
     rename: "Rename",
     newName: (name: string) => `New name of ${name}`,
-    renamed: (name: string) => `Renamed to “${name}”`,
-    notRenamed: (name: string, why: string) => `It could not be called “${name}” again. ${why}`,
-    renamedGone: (name: string) => `“${name}” was deleted while you were renaming it.`,
+    renamed: (name: string) => `Renamed to “${isolated(name)}”`,
+    notRenamed: (name: string, why: string) => `It could not be called “${isolated(name)}” again. ${why}`,
+    renamedGone: (name: string) => `“${isolated(name)}” was deleted while you were renaming it.`,
     slashInName: "A name cannot contain / or \\.",
 
     selection: "Selection",
@@ -109,6 +124,8 @@ export function english(locale: string) {
     downloading: (n: number) =>
       `Downloading ${count(n, "file", "files")}, one after the other. If only the first one arrives, let this page download several files: the browser asks beside the address.`,
 
+    stop: "Stop",
+
     keys: "Keyboard shortcuts",
     keyDeeds: {
       move: "Move through the list",
@@ -121,6 +138,7 @@ export function english(locale: string) {
       delete: "Delete",
       download: "Download",
       copyLink: "Copy the link",
+      undo: "Undo, or stop, while it is offered",
       search: "Search",
       upload: "Upload",
       escape: "Close, then clear the selection",
@@ -146,7 +164,7 @@ export function english(locale: string) {
     noResultTitle: "Nothing found",
     noResult: (search: string, kind: string | undefined) => {
       const place = kind ? `in ${kind}` : "among your files";
-      return search ? `No name contains “${search}” ${place}.` : `There is no file ${place}.`;
+      return search ? `No name contains “${isolated(search)}” ${place}.` : `There is no file ${place}.`;
     },
     clearFilters: "Show all files",
     listFailed: "The files could not be loaded",
@@ -156,6 +174,7 @@ export function english(locale: string) {
     dropTitle: "Drop to upload",
     dropText: "Files and whole folders",
     uploads: "Uploads",
+    readingFolder: "Reading the folder…",
     uploading: (nth: number, all: number) => `Uploading ${integer.format(nth)} of ${integer.format(all)}`,
     uploaded: (n: number) => `${count(n, "upload", "uploads")} finished`,
     uploadsFailed: (failed: number, all: number) =>
@@ -188,11 +207,11 @@ export function english(locale: string) {
     closeUploads: "Close the uploads",
     unreadable: (names: string[]) =>
       names.length === 1
-        ? `“${names[0]}” could not be read.`
+        ? `“${isolated(names[0])}” could not be read.`
         : `${count(names.length, "item", "items")} could not be read.`,
     emptyFolder: (names: string[]) =>
       names.length === 1
-        ? `The folder “${names[0]}” is empty.`
+        ? `The folder “${isolated(names[0])}” is empty.`
         : `${count(names.length, "folder is", "folders are")} empty.`,
     pastedName: (stamp: string, extension: string) => `Pasted ${stamp}.${extension}`,
 
@@ -234,11 +253,11 @@ export function english(locale: string) {
     sameBytes: "Files with these bytes",
 
     deleted: (names: string[]) =>
-      names.length === 1 ? `Deleted “${names[0]}”` : `Deleted ${count(names.length, "file", "files")}`,
+      names.length === 1 ? `Deleted “${isolated(names[0])}”` : `Deleted ${count(names.length, "file", "files")}`,
     undo: "Undo",
     notDeleted: (names: string[], why: string) =>
       names.length === 1
-        ? `“${names[0]}” was not deleted. ${why}`
+        ? `“${isolated(names[0])}” was not deleted. ${why}`
         : `${count(names.length, "file was", "files were")} not deleted. ${why}`,
     dismiss: "Dismiss",
 

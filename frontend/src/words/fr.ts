@@ -1,7 +1,10 @@
 /** As in `en`, in French. */
 import type { Failure } from "../api/answer";
 import { counting } from "./counting";
+import { isolated } from "./direction";
 import type { Words } from "./en";
+
+const PROXY_ALONE = "Le proxy placé devant le serveur ne parvient pas à le joindre. Réessayez dans un instant.";
 
 const failures: Record<string, string> = {
   NETWORK: "Le serveur est injoignable. Vérifiez la connexion, puis réessayez.",
@@ -14,11 +17,23 @@ const failures: Record<string, string> = {
   HASH_MISMATCH: "Les octets ont changé en route. Réessayez.",
   IDEMPOTENCY_CONFLICT: "Le fichier a changé pendant l’envoi. Réessayez pour l’envoyer tel qu’il est maintenant.",
   LEASE_LOST: "L’envoi s’est interrompu trop longtemps. Réessayez.",
+  REQUEST_TIMEOUT: "L’envoi a mis trop de temps à arriver. Réessayez, si possible avec une connexion plus rapide.",
+  TOO_MANY_CONNECTIONS: "Trop de connexions viennent de cette adresse. Réessayez dans un instant.",
   INSUFFICIENT_STORAGE: "Le serveur n’a plus de place. Lire et supprimer reste possible.",
   STORE_UNAVAILABLE: "L’espace de stockage du serveur ne répond pas. Réessayez dans un instant.",
   DATABASE_UNAVAILABLE: "La base de données du serveur ne répond pas. Réessayez dans un instant.",
   STORE_INTEGRITY: "Les octets conservés ne sont pas ceux attendus.",
   INTERNAL: "Un problème est survenu sur le serveur.",
+  CROSS_ORIGIN:
+    "Le serveur prend cette page pour celle d’un autre site. S’il y a un proxy entre les deux, il doit transmettre l’en-tête Host.",
+  UNKNOWN_HOST:
+    "Le serveur ne connaît pas le nom qui figure dans cette adresse. Son responsable peut l’ajouter à SATCHEL_ALLOWED_HOSTS.",
+  HEADERS_TOO_LARGE: "Le navigateur joint trop de cookies. Supprimez ceux de cette adresse, puis réessayez.",
+  HTTP_413:
+    "Le proxy placé devant le serveur n’accepte pas de fichiers aussi grands. Son responsable peut relever cette limite (dans nginx, client_max_body_size).",
+  HTTP_502: PROXY_ALONE,
+  HTTP_503: PROXY_ALONE,
+  HTTP_504: PROXY_ALONE,
 };
 
 export function french(locale: string): Words {
@@ -85,9 +100,9 @@ export function french(locale: string): Words {
     actionsFor: (name) => `Autres actions\u00a0: ${name}`,
     rename: "Renommer",
     newName: (name) => `Nouveau nom de ${name}`,
-    renamed: (name) => `Renommé en «\u202f${name}\u202f»`,
-    notRenamed: (name, why) => `Impossible de lui redonner le nom «\u202f${name}\u202f». ${why}`,
-    renamedGone: (name) => `«\u202f${name}\u202f» a été supprimé pendant que vous le renommiez.`,
+    renamed: (name) => `Renommé en «\u202f${isolated(name)}\u202f»`,
+    notRenamed: (name, why) => `Impossible de lui redonner le nom «\u202f${isolated(name)}\u202f». ${why}`,
+    renamedGone: (name) => `«\u202f${isolated(name)}\u202f» a été supprimé pendant que vous le renommiez.`,
     slashInName: "Un nom ne peut contenir ni / ni \\.",
 
     selection: "Sélection",
@@ -105,6 +120,8 @@ export function french(locale: string): Words {
     downloading: (n) =>
       `Téléchargement de ${files(n)}, l’un après l’autre. Si seul le premier arrive, autorisez cette page à télécharger plusieurs fichiers\u00a0: le navigateur le demande près de l’adresse.`,
 
+    stop: "Arrêter",
+
     keys: "Raccourcis clavier",
     keyDeeds: {
       move: "Parcourir la liste",
@@ -117,6 +134,7 @@ export function french(locale: string): Words {
       delete: "Supprimer",
       download: "Télécharger",
       copyLink: "Copier le lien",
+      undo: "Annuler ou arrêter, tant que c’est proposé",
       search: "Rechercher",
       upload: "Envoyer",
       escape: "Fermer, puis effacer la sélection",
@@ -143,7 +161,9 @@ export function french(locale: string): Words {
     noResultTitle: "Rien trouvé",
     noResult: (search, kind) => {
       const place = kind ? `dans ${kind}` : "parmi vos fichiers";
-      return search ? `Aucun nom ne contient «\u202f${search}\u202f» ${place}.` : `Il n’y a aucun fichier ${place}.`;
+      return search
+        ? `Aucun nom ne contient «\u202f${isolated(search)}\u202f» ${place}.`
+        : `Il n’y a aucun fichier ${place}.`;
     },
     clearFilters: "Afficher tous les fichiers",
     listFailed: "Les fichiers n’ont pas pu être chargés",
@@ -153,6 +173,7 @@ export function french(locale: string): Words {
     dropTitle: "Déposez pour envoyer",
     dropText: "Des fichiers et des dossiers entiers",
     uploads: "Envois",
+    readingFolder: "Lecture du dossier…",
     uploading: (nth, all) => `Envoi ${integer.format(nth)} sur ${integer.format(all)}`,
     uploaded: (n) => count(n, "envoi terminé", "envois terminés"),
     uploadsFailed: (failed, all) => `${count(failed, "échec", "échecs")} sur ${count(all, "envoi", "envois")}`,
@@ -184,11 +205,11 @@ export function french(locale: string): Words {
     closeUploads: "Fermer les envois",
     unreadable: (names) =>
       names.length === 1
-        ? `«\u202f${names[0]}\u202f» n’a pas pu être lu.`
+        ? `«\u202f${isolated(names[0])}\u202f» n’a pas pu être lu.`
         : `${count(names.length, "élément n’a", "éléments n’ont")} pas pu être lus.`,
     emptyFolder: (names) =>
       names.length === 1
-        ? `Le dossier «\u202f${names[0]}\u202f» est vide.`
+        ? `Le dossier «\u202f${isolated(names[0])}\u202f» est vide.`
         : `${count(names.length, "dossier est vide", "dossiers sont vides")}.`,
     pastedName: (stamp, extension) => `Collé ${stamp}.${extension}`,
 
@@ -231,12 +252,12 @@ export function french(locale: string): Words {
 
     deleted: (names) =>
       names.length === 1
-        ? `«\u202f${names[0]}\u202f» supprimé`
+        ? `«\u202f${isolated(names[0])}\u202f» supprimé`
         : count(names.length, "fichier supprimé", "fichiers supprimés"),
     undo: "Annuler",
     notDeleted: (names, why) =>
       names.length === 1
-        ? `«\u202f${names[0]}\u202f» n’a pas été supprimé. ${why}`
+        ? `«\u202f${isolated(names[0])}\u202f» n’a pas été supprimé. ${why}`
         : `${count(names.length, "fichier n’a", "fichiers n’ont")} pas été supprimés. ${why}`,
     dismiss: "Fermer",
 
@@ -253,8 +274,9 @@ export function french(locale: string): Words {
     hours: (n, minutes) => (minutes ? `${n} h ${minutes} min` : `${n} h`),
 
     failure: ({ code, message }: Failure) => {
-      const sentence = failures[code] ?? (message || "Le serveur n’a pas pu faire cela.");
-      return `${sentence} (${code})`;
+      const refusal = "Le serveur n’a pas pu faire cela";
+      const told = message ? `${refusal}. Il dit, en anglais\u00a0: «\u202f${message}\u202f»` : `${refusal}.`;
+      return `${failures[code] ?? told} (${code})`;
     },
   };
 }

@@ -1,3 +1,5 @@
+import { remember, remembered } from "../ui/remembered";
+
 export const languages = ["en", "fr"] as const;
 export type Language = (typeof languages)[number];
 
@@ -17,18 +19,13 @@ export class LanguageChoice {
 
   constructor(asked: readonly string[] = typeof navigator === "undefined" ? [] : navigator.languages) {
     this.#asked = asked.filter(isTag);
-    this.#chosen = languages.find((each) => each === stored());
+    this.#chosen = languages.find((each) => each === remembered("language"));
     this.#tell();
   }
 
   choose(language: Language): void {
     this.#chosen = language === this.#own ? undefined : language;
-    try {
-      if (this.#chosen) localStorage.setItem(KEY, this.#chosen);
-      else localStorage.removeItem(KEY);
-    } catch {
-      // Storage may be forbidden; the choice then lasts as long as the page.
-    }
+    remember("language", this.#chosen);
     this.#tell();
   }
 
@@ -46,8 +43,6 @@ export class LanguageChoice {
   }
 }
 
-const KEY = "satchel.language";
-
 export function localeOf(language: Language, asked: readonly string[]): string {
   return asked.find((each) => speaks(each, language) && each.includes("-")) ?? USUAL[language];
 }
@@ -63,14 +58,6 @@ function isTag(asked: string): boolean {
 
 function speaks(asked: string, language: Language): boolean {
   return asked.toLowerCase().split("-")[0] === language;
-}
-
-function stored(): string | null {
-  try {
-    return localStorage.getItem(KEY);
-  } catch {
-    return null;
-  }
 }
 
 export const language = new LanguageChoice();
