@@ -90,6 +90,12 @@ def too_large(limit: int) -> SatchelError:
     return SatchelError(Code.FILE_TOO_LARGE, f"A file may have {limit:,} bytes at most (SATCHEL_MAX_FILE_SIZE).")
 
 
+def too_many_files(limit: int) -> SatchelError:
+    """PAYLOAD_TOO_LARGE, with the most files that a request may upload."""
+    detail = f"A request may upload {limit:,} files at most (SATCHEL_MAX_FILES_PER_REQUEST)."
+    return SatchelError(Code.PAYLOAD_TOO_LARGE, detail)
+
+
 def not_found(file_id: object) -> SatchelError:
     """NOT_FOUND for an id, malformed ones included: an id that is no UUID names no file."""
     return SatchelError(Code.NOT_FOUND, f"There is no file with the id {str(file_id)[:64]!r}.")

@@ -483,9 +483,30 @@ FORMS = [
     Mutation(
         "the number of files in a request",
         "graphql/uploads.py",
-        "    if len(slots) > settings.max_files_per_request:",
+        "    if operation.uploads.total() > settings.max_files_per_request:",
         "    if False:",
-        "graphql/test_multipart_requests.py::test_the_number_of_files_has_a_limit",
+        "graphql/test_multipart_requests.py::test_a_place_that_the_operation_does_not_use_counts_too",
+    ),
+    Mutation(
+        "the number of files that an operation makes of those in a request",
+        "graphql/limits.py",
+        "meter.operation(chosen).files > limits.files:",
+        "operation.uploads.total() > limits.files:",
+        "graphql/test_multipart_requests.py::test_the_number_of_files_that_a_request_makes_has_a_limit",
+    ),
+    Mutation(
+        "the number of parts of a form",
+        "http/multipart.py",
+        "        if self._begun > self._files + FIELDS:",
+        "        if False:",
+        "http/test_multipart.py::test_parts_that_are_too_many_are_refused_where_they_begin",
+    ),
+    Mutation(
+        "the order of what is wrong with a form",
+        "http/multipart.py",
+        "            self._events.append(error)  #",
+        "            raise  #",
+        "http/test_multipart.py::test_the_first_mistake_is_told_wherever_the_body_is_cut",
     ),
     Mutation(
         "the size of a field",
@@ -655,6 +676,20 @@ OPERATIONS = [
         "    if size.once + size.each > limits.cost:",
         "    if False:",
         "graphql/test_query_limits.py::test_an_operation_that_asks_for_too_much_is_refused",
+    ),
+    Mutation(
+        "the look at the operation that runs for the page that it asks for",
+        "graphql/limits.py",
+        "chosen = get_operation_ast(document, operation.name)",
+        "chosen = next((n for n in document.definitions if isinstance(n, OperationDefinitionNode)), None)",
+        "graphql/test_query_limits.py::test_the_page_is_counted_as_it_is_run",
+    ),
+    Mutation(
+        "counting pages in all numbers that are taken",
+        "graphql/limits.py",
+        "            return max(0, int(GraphQLInt.parse_value(value)))  #",
+        "            return max(0, value) if isinstance(value, int) else int(argument.default_value)  #",
+        "graphql/test_query_limits.py::test_the_page_is_counted_as_it_is_run",
     ),
     Mutation(
         "the refusal of many operations in one request",

@@ -117,8 +117,9 @@ async def _run_with_files(request: Request, media_type: str) -> Response:
         if check(core_schema, operation, _limits(request)) is OperationType.SUBSCRIPTION:
             raise InvalidOperation([GraphQLError("A subscription is run over a WebSocket.")])
 
-    reader = MultipartReader(request.headers.get("content-type", ""), body.stream(request.receive))
-    refuse_by_length(request.headers.get("content-length"), files.settings.max_files_per_request, files.settings)
+    most = files.settings.max_files_per_request
+    reader = MultipartReader(request.headers.get("content-type", ""), body.stream(request.receive), most)
+    refuse_by_length(request.headers.get("content-length"), most, files.settings)
     async with files.intake() as intake:
         try:
             operation = await read_upload_request(reader, intake, files, admit)
