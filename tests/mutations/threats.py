@@ -1037,9 +1037,38 @@ ANSWERS = [
     Mutation(
         "the silence of routes about what failed",
         "http/guards.py",
-        "return problem(internal(request.state.request_id), ",
-        "return problem(SatchelError(Code.INTERNAL, repr(error)), ",
+        'await refusal(scope, internal(scope["state"]["request_id"]))(',
+        "await refusal(scope, SatchelError(Code.INTERNAL, repr(error)))(",
         "graphql/test_over_http.py::test_an_unexpected_failure_of_a_route_is_a_problem_document",
+    ),
+    Mutation(
+        "the last resort within what stands before the routes",
+        "app.py",
+        "    app.add_middleware(guards.LastResort)\n",
+        "",
+        "test_logs.py::test_an_unexpected_failure_is_found_in_the_log_by_what_its_client_was_told",
+    ),
+    Mutation(
+        "the request id of a WebSocket",
+        "http/guards.py",
+        '        if scope["type"] == "lifespan":',
+        '        if scope["type"] != "http":\n            scope["state"]["request_id"] = uuid.uuid4().hex\n'
+        '        if scope["type"] != "http":',
+        "test_logs.py::test_an_unexpected_failure_is_found_in_the_log_by_what_its_client_was_told",
+    ),
+    Mutation(
+        "the calm about clients that leave",
+        "http/guards.py",
+        "        except ClientGone:",
+        "        except ZeroDivisionError:",
+        "test_logs.py::test_a_client_that_leaves_or_is_too_slow_is_no_failure",
+    ),
+    Mutation(
+        "the calm about text that is none",
+        "http/connections/websockets.py",
+        "                self.frames = []\n",
+        "                pass\n",
+        "test_logs.py::test_a_client_that_leaves_or_is_too_slow_is_no_failure",
     ),
     Mutation(
         "the escapes of the log for people",

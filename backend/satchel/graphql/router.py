@@ -3,7 +3,6 @@
 Follows https://graphql.github.io/graphql-over-http/draft/ on media types and status codes.
 """
 
-import uuid
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
@@ -57,7 +56,7 @@ async def subscribe(socket: WebSocket) -> None:
         return
     open_from[address] += 1
     try:
-        await websocket.serve(socket, Context(state.files, state.events, uuid.uuid4().hex[:16]), settings)
+        await websocket.serve(socket, Context(state.files, state.events, socket.state.request_id), settings)
     finally:
         open_from[address] -= 1
         if not open_from[address]:
