@@ -803,8 +803,8 @@ DOWNLOADS = [
     Mutation(
         "the conditions of a request",
         "http/content.py",
-        "    if refusal := failed_condition(request.headers, etag, modified):",
-        "    if refusal := None:",
+        "    if status := failed_condition(request.headers, etag, modified):",
+        "    if status := None:",
         "http/test_content.py::test_conditions",
     ),
     Mutation(
