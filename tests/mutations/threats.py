@@ -1042,6 +1042,13 @@ ANSWERS = [
         "graphql/test_over_http.py::test_an_unexpected_failure_of_a_route_is_a_problem_document",
     ),
     Mutation(
+        "the safe headers of refusals by a connection",
+        "http/guards.py",
+        "{**_SAFE_HEADERS, **error.headers(),",
+        "{**error.headers(),",
+        "http/test_slow_and_large.py::test_an_address_has_a_length",
+    ),
+    Mutation(
         "the last resort within what stands before the routes",
         "app.py",
         "    app.add_middleware(guards.LastResort)\n",

@@ -167,11 +167,11 @@ def internal(request_id: str) -> SatchelError:
 
 
 def problem(error: SatchelError, headers: dict[str, str] | None = None) -> Response:
-    """A failure as an RFC 9457 problem document."""
+    """A failure as an RFC 9457 problem document, with the safe headers: a connection refuses with it by itself too."""
     return Response(
         orjson.dumps(error.problem()),
         error.code.value.status,
-        {**error.headers(), **(headers or {}), "Cache-Control": "no-store"},
+        {**_SAFE_HEADERS, **error.headers(), **(headers or {}), "Cache-Control": "no-store"},
         media_type="application/problem+json",
     )
 
