@@ -7,8 +7,10 @@ import httpx
 import orjson
 import pytest
 
+from clients import client_at
 from kept import eventually
 from raw import END, MULTIPART, connected, head_of_part
+from sockets import opened
 from stacks import embedded_only
 
 pytestmark = embedded_only
@@ -57,3 +59,80 @@ async def test_no_client_writes_into_the_log_as_it_likes(serve, log_format):
     else:
         assert [line for line in lines if not BEGIN.match(line) and not line.startswith("  ")] == []
         assert [line for line in lines if line.startswith("2026-01-01")] == []
+
+
+def failures(server):
+    """What stands in the log with a traceback, as entries."""
+    entries = [orjson.loads(line) for line in server.logged().splitlines()]
+    return [entry for entry in entries if "exception" in entry or "Traceback" in entry["event"]]
+
+
+def id_told(detail):
+    """The request id that a failure tells."""
+    return detail.removesuffix(".").split()[-1]
+
+
+async def test_an_unexpected_failure_is_found_in_the_log_by_what_its_client_was_told(serve):
+    """Once, whichever door it came by; and the answer is as safe, and reaches its client as well, as any other."""
+    server = await serve(log_format="json")
+    server.kept.execute("ALTER TABLE files RENAME COLUMN content_type TO other")
+    server.kept.execute("ALTER TABLE uploads RENAME TO others")
+    told = []
+    async with client_at(server) as client:
+        for answer in (await client.get("/files"), await client.head("/files/6a3f5a43-5f4a-4a7e-9d70-0f1a6f6f6a3f")):
+            assert answer.status_code == 500
+            assert answer.headers["x-content-type-options"] == "nosniff"
+            assert "default-src 'none'" in answer.headers["content-security-policy"]
+        told.append(id_told((await client.get("/files")).json()["detail"]))
+        answer = await client.post("/graphql", json={"query": "{ files { nodes { size } } }"})
+        told.append(id_told(answer.json()["errors"][0]["message"]))
+    for path, parts in {
+        "/files/upload": head_of_part("file", "a.txt"),
+        "/graphql": b"".join(
+            [
+                head_of_part("operations"),
+                b'{"query":"mutation($f:Upload!){uploadFile(file:$f){deduplicated}}","variables":{"f":null}}\r\n',
+                head_of_part("map"),
+                b'{"0":["variables.f"]}\r\n',
+                head_of_part("0", "a.txt"),
+            ]
+        ),
+    }.items():
+        async with connected(server) as raw:
+            await raw.request("POST", path, {"Content-Type": MULTIPART, "Content-Length": str(2**30)}, parts)
+            answer = await raw.answer()
+            assert (answer.status, answer.headers["connection"]) == (500, "close")
+            assert answer.headers["x-content-type-options"] == "nosniff"
+            assert await raw.flood(2**30) < 2**26
+            assert await raw.is_closed()
+        problem = answer.json()
+        assert (problem["errors"][0]["extensions"] if "errors" in problem else problem)["code"] == "INTERNAL"
+        told.append(id_told(problem["errors"][0]["message"] if "errors" in problem else problem["detail"]))
+    async with opened(server) as socket:
+        await socket.initialise()
+        await socket.subscribe("{ files { nodes { size } } }")
+        error = await socket.error()
+    assert error["extensions"]["code"] == "INTERNAL"
+    told.append(id_told(error["message"]))
+    logged = [entry["request_id"] for entry in failures(server) if "request_id" in entry]
+    assert [logged.count(request_id) for request_id in told] == [1] * 5
+    assert [entry for entry in failures(server) if "ASGI" in entry["event"]] == []
+
+
+async def test_a_client_that_leaves_or_is_too_slow_is_no_failure(serve):
+    """At every door that reads a body, and at the WebSocket, which may be sent what is no text."""
+    server = await serve(log_format="json", log_level="debug", body_timeout="0.5s")
+    bodies = {"/graphql": ("application/json", b'{"query": "'), "/files/upload": (MULTIPART, head_of_part("file", "a"))}
+    for path, (kind, begun) in bodies.items():
+        for patient in (False, True):
+            ended = server.logged().count(f'"path":"{path}"')
+            async with connected(server) as raw:
+                await raw.request("POST", path, {"Content-Type": kind, "Content-Length": "100000"}, begun)
+                if patient:
+                    assert (await raw.answer()).status == 408
+            await eventually(lambda path=path, ended=ended: server.logged().count(f'"path":"{path}"') > ended)
+    async with opened(server) as socket:
+        await socket.initialise()
+        socket.connection.transport.write(b"\x81\x82\0\0\0\0\xff\xfe")
+        assert await socket.closed() == 4400
+    assert failures(server) == []

@@ -154,7 +154,6 @@ def create_app(stack: Stack) -> FastAPI:
             SatchelError: guards.answer_failure,
             RequestValidationError: _answer_invalid,
             HTTPException: _answer_http,
-            Exception: guards.answer_unexpected,
         },
     )
     app.state.files, app.state.events = stack.files, stack.events
@@ -170,6 +169,7 @@ def create_app(stack: Stack) -> FastAPI:
 def _guard(app: FastAPI, settings: Settings) -> None:
     """Put what stands before the routes in its order, the innermost first."""
     app.add_middleware(KnownPlaces, hosts=settings.hosts, origins=settings.origins)
+    app.add_middleware(guards.LastResort)
     app.add_middleware(guards.EarlyAnswers, drain=int(settings.refusal_drain))
     if settings.origins:
         app.add_middleware(

@@ -99,7 +99,9 @@ class Settings(BaseSettings):
     )
 
     max_file_size: Bytes = Field(ByteSize(5 * TIB), description="The largest file that is taken.")
-    max_files_per_request: Count = Field(10, description="How many files one multipart request may carry.")
+    max_files_per_request: Count = Field(
+        10, description="How many files one multipart request may upload; one part counts as often as it is used."
+    )
     max_operations_size: Bytes = Field(ByteSize(64 * KIB), description="The `operations` part of an upload.")
     max_map_size: Bytes = Field(ByteSize(16 * KIB), description="The `map` part, and any other form field.")
     max_json_size: Bytes = Field(ByteSize(256 * KIB), description="A GraphQL request without files.")

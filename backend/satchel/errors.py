@@ -27,16 +27,19 @@ class Code(Enum):
     QUERY_TOO_COMPLEX = Failure(400, "The operation asks for too much")
     CROSS_ORIGIN = Failure(403, "Another site's page may not do this")
     READ_ONLY = Failure(403, "Nothing may be changed here")
+    FORBIDDEN_DESTINATION = Failure(403, "A page may not use a file like this")
     METHOD_NOT_ALLOWED = Failure(405, "The method is not allowed here")
     NOT_ACCEPTABLE = Failure(406, "None of the accepted media types can be produced")
     REQUEST_TIMEOUT = Failure(408, "The request did not arrive in time")
     IDEMPOTENCY_CONFLICT = Failure(409, "The idempotency key was used for other content")
     LEASE_LOST = Failure(409, "The upload was reclaimed before it was complete")
     CURSOR_EXPIRED = Failure(410, "The cursor is too old")
+    PRECONDITION_FAILED = Failure(412, "The file is not the one meant")
     FILE_TOO_LARGE = Failure(413, "The file is too large")
     PAYLOAD_TOO_LARGE = Failure(413, "The request is too large")
     URI_TOO_LONG = Failure(414, "The address is too long")
     UNSUPPORTED_MEDIA_TYPE = Failure(415, "The media type is not supported")
+    RANGE_NOT_SATISFIABLE = Failure(416, "The range lies outside the file")
     UNKNOWN_HOST = Failure(421, "The server is not known by this name")
     HASH_MISMATCH = Failure(422, "The bytes do not match the declared SHA-256")
     TOO_MANY_SUBSCRIPTIONS = Failure(429, "Too many operations on one connection")
@@ -89,6 +92,12 @@ class CannotStart(Exception):
 def too_large(limit: int) -> SatchelError:
     """FILE_TOO_LARGE, with the most bytes that a file may have."""
     return SatchelError(Code.FILE_TOO_LARGE, f"A file may have {limit:,} bytes at most (SATCHEL_MAX_FILE_SIZE).")
+
+
+def too_many_files(limit: int) -> SatchelError:
+    """PAYLOAD_TOO_LARGE, with the most files that a request may upload."""
+    detail = f"A request may upload {limit:,} files at most (SATCHEL_MAX_FILES_PER_REQUEST)."
+    return SatchelError(Code.PAYLOAD_TOO_LARGE, detail)
 
 
 def not_found(file_id: object) -> SatchelError:

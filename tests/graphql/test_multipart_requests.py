@@ -491,6 +491,69 @@ async def test_the_number_of_files_has_a_limit(client, kept):
     assert kept.count("files") == 2
 
 
+UPLOAD = "uploadFile(file: $f) { deduplicated }"
+UPLOADS = " ".join(f"a{number}: {UPLOAD}" for number in range(4))
+MANY = {
+    "one part at many places of a list": (LIST, {"files": [None] * 4}, [f"variables.files.{n}" for n in range(4)]),
+    "one variable in many fields": (f"mutation ($f: Upload!) {{ {UPLOADS} }}", {"f": None}, ["variables.f"]),
+    "one variable in many places of a list": (
+        "mutation ($f: Upload!) { uploadFiles(files: [$f, $f, $f, $f]) { deduplicated } }",
+        {"f": None},
+        ["variables.f"],
+    ),
+    "one list in several fields": (
+        "mutation ($f: [Upload!]!) { a: uploadFiles(files: $f) { deduplicated } ...B } "
+        "fragment B on Mutation { b: uploadFiles(files: $f) { deduplicated } }",
+        {"f": [None] * 2},
+        ["variables.f.0", "variables.f.1"],
+    ),
+    "the one of two operations that runs": (
+        f"mutation M($f: Upload!) {{ {UPLOADS} }} mutation N($f: Upload!) {{ {UPLOAD} }}",
+        {"f": None},
+        ["variables.f"],
+    ),
+}
+
+
+@pytest.mark.parametrize("shape", MANY)
+async def test_the_number_of_files_that_a_request_makes_has_a_limit(open_service, shape):
+    """A part counts as often as it becomes a file; where these are too many, none is read, and none is made."""
+    query, variables, places = MANY[shape]
+    operation = {"query": query, "variables": variables, "operationName": "M" if "mutation M" in query else None}
+    body = form(field("operations", operation), field("map", {"0": places}), file("0"))
+    async with open_service(max_files_per_request=4) as service:
+        assert "errors" not in (await post(service.client, body)).json()
+        assert service.kept.count("files") == 4
+    async with open_service(max_files_per_request=3) as service:
+        response = await post(service.client, body)
+        assert_refused(response, 413, "PAYLOAD_TOO_LARGE", "SATCHEL_MAX_FILES_PER_REQUEST")
+        assert service.kept.is_empty()
+
+
+@one_is_enough
+@pytest.mark.settings(max_files_per_request=2)
+async def test_a_place_that_the_operation_does_not_use_counts_too(client):
+    """What is known from the map alone is refused before the operation is looked at."""
+    places = [f"variables.x.{number}" for number in range(3)]
+    body = request("{", {"x": [None] * 3}, {"0": places}, file("0"))
+    assert_refused(await post(client, body), 413, "PAYLOAD_TOO_LARGE", "SATCHEL_MAX_FILES_PER_REQUEST")
+
+
+@one_is_enough
+@pytest.mark.settings(max_files_per_request=2)
+async def test_the_number_of_parts_has_a_limit(client, kept):
+    """Parts that no map could name are counted where they begin, and the first one too many ends the reading."""
+    file_map = {"0": ["variables.files.0"], "1": ["variables.files.1"]}
+    files = [file(str(number)) for number in range(3)]
+    assert_refused(
+        await post(client, request(LIST, {"files": [None] * 2}, file_map, *files)),
+        413,
+        "PAYLOAD_TOO_LARGE",
+        "SATCHEL_MAX_FILES_PER_REQUEST",
+    )
+    await eventually(kept.is_empty)
+
+
 @pytest.mark.settings(max_file_size=1000)
 @pytest.mark.parametrize("large", ["0", "1"])
 async def test_one_file_over_the_limit_refuses_them_all(client, kept, large):

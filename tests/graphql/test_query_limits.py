@@ -7,6 +7,7 @@ import pytest
 from graphql import build_client_schema, get_introspection_query, parse, print_ast, print_schema
 from websockets.exceptions import InvalidStatus
 
+from clients import client_at
 from raw import MULTIPART, connected, head_of_part
 from satchel.config import Settings
 from satchel.errors import SatchelError
@@ -162,6 +163,71 @@ async def test_the_page_is_counted_wherever_it_is_written(shared_client, first):
         answer = (await asked(shared_client, query, variables=variables)).json()
         code = COMPLEX if first > 0 else "BAD_REQUEST"
         assert [error["extensions"]["code"] for error in answer["errors"]] == [code]
+
+
+PAGE = "files(first: $n) { nodes { id filename size contentType kind hash } }"
+PAGES = [
+    # What counts is what the operation that runs is given, whatever another one declares.
+    pytest.param(
+        f"query A($n: Int! = 1) {{ {PAGE} }} query B($n: Int! = 9999) {{ ...P }} fragment P on Query {{ {PAGE} }}",
+        "B",
+        {},
+        id="default-of-the-one-that-runs",
+    ),
+    pytest.param(
+        f"query A($n: Int! = 1) {{ {PAGE} }} query B($n: Int!) {{ {PAGE} }}",
+        "B",
+        {"n": 9999},
+        id="value-before-the-default-of-another-one",
+    ),
+    pytest.param(f"query ($n: Int!) {{ {PAGE} }}", None, {"n": 9999.0}, id="float"),
+    pytest.param(f"query ($n: Int! = 1) {{ {PAGE} }}", None, {"n": 9999.0}, id="float-before-a-default"),
+    pytest.param(
+        f"query ($n: Int! = 9999) {{ ...P @include(if: false) }} fragment P on Query {{ {PAGE} }}",
+        None,
+        {},
+        id="left-out",
+    ),
+]
+
+
+@pytest.mark.parametrize(("query", "name", "variables"), PAGES)
+async def test_the_page_is_counted_as_it_is_run(shared_server, query, name, variables):
+    """At every door that runs operations."""
+    request = {"query": query, "operationName": name, "variables": variables}
+    async with client_at(shared_server) as client:
+        answer = (await client.post("/graphql", json=request)).json()
+    assert [error["extensions"]["code"] for error in answer["errors"]] == [COMPLEX]
+    async with opened(shared_server) as socket:
+        await socket.initialise()
+        await socket.send("subscribe", id="1", payload=request)
+        assert (await socket.error())["extensions"]["code"] == COMPLEX
+
+
+@pytest.mark.parametrize(
+    ("query", "name", "variables"),
+    [
+        (
+            f"query A($n: Int! = 9999) {{ {PAGE} }} query B($m: Int! = 1) {{ files(first: $m) {{ totalCount }} }}",
+            "B",
+            {},
+        ),
+        (f"query ($n: Int! = 9999) {{ {PAGE} }}", None, {"n": 1.0}),
+        (f"query ($n: Int) {{ {PAGE} }}", None, {}),
+    ],
+)
+async def test_a_page_that_is_not_run_is_not_counted(shared_client, query, name, variables):
+    """A default that another value takes the place of, or that belongs to another operation, costs nothing."""
+    response = await asked(shared_client, query, operationName=name, variables=variables)
+    assert "errors" not in response.json()
+
+
+@pytest.mark.parametrize("value", [None, True, "9999", 2.5, 1e300, -(2**31) - 1, 2**31, [9999], {"n": 9999}])
+async def test_a_page_that_is_no_number_is_refused_as_such(shared_client, value):
+    """It costs what the argument's own default does, and is never run."""
+    query = f"query ($n: Int! = 1) {{ {PAGE} }}"
+    answer = (await asked(shared_client, query, variables={"n": value})).json()
+    assert {error["extensions"]["code"] for error in answer["errors"]} == {"BAD_REQUEST"}
 
 
 CYCLES = [

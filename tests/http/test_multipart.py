@@ -10,6 +10,7 @@ from satchel.http.body import ClientGone
 from satchel.http.multipart import MARGIN, MAX_NAME, MAX_PART_HEADER, MAX_PART_HEADERS, MultipartReader
 
 BOUNDARY = b"----WebKitFormBoundaryAbC123"
+FILES = 10
 TYPE = f"multipart/form-data; boundary={BOUNDARY.decode()}"
 
 
@@ -32,6 +33,10 @@ def form(*parts, boundary=BOUNDARY, end=b"\r\n"):
     return b"".join(b"--%s\r\n%s\r\n" % (boundary, one) for one in parts) + b"--%s--" % boundary + end
 
 
+def reader_of(chunks, content_type=TYPE):
+    return MultipartReader(content_type, chunks, FILES)
+
+
 async def read(body, content_type=TYPE, *, gone=False):
     """All parts of a body, given whole or as its chunks, as (name, filename, type, bytes)."""
 
@@ -42,7 +47,7 @@ async def read(body, content_type=TYPE, *, gone=False):
             raise ClientGone
 
     parts = []
-    async for one in MultipartReader(content_type, chunks()):
+    async for one in reader_of(chunks(), content_type):
         data = [bytes(piece) async for piece in one]
         parts.append((one.name, one.filename, one.content_type, b"".join(data)))
     return parts
@@ -337,6 +342,30 @@ async def test_an_endless_epilogue_is_not_read_to_its_end():
     assert given_out * 100 <= MARGIN + 200
 
 
+async def test_parts_that_are_too_many_are_refused_where_they_begin():
+    """As many as there may be files, and two fields, are read; of the others none is parsed, however many there are."""
+    names = [f"p{number}" for number in range(FILES + 2)]
+    assert [name for name, *_ in await read(form(*map(part, names)))] == names
+    body = form(*map(part, names), part("one-more"))
+    for chunks in every_split(body):
+        detail = await refused(chunks, code=Code.PAYLOAD_TOO_LARGE)
+        assert "SATCHEL_MAX_FILES_PER_REQUEST" in detail
+
+    async def whole():
+        yield form(*map(part, names)).removesuffix(b"--\r\n") + b"\r\n\r\n\r\n--%s" % BOUNDARY * 10_000
+
+    reader = reader_of(whole())
+    await anext(aiter(reader))
+    assert len(reader._events) < 3 * (FILES + 2), "what nobody will look at was parsed"
+
+
+async def test_the_first_mistake_is_told_wherever_the_body_is_cut():
+    """A later one in the same chunk does not come before it."""
+    body = form(raw_part(b"X: no-name"), *(part(f"p{number}") for number in range(FILES + 2)))
+    for chunks in every_split(body):
+        assert "with a name" in await refused(chunks)
+
+
 async def test_too_many_headers_are_refused():
     """A part may have eight headers, and not nine."""
     headers = [b"X-%d: y" % number for number in range(MAX_PART_HEADERS)]
@@ -394,7 +423,7 @@ async def test_what_a_caller_leaves_of_a_part_is_skipped():
         for at in range(0, len(body), 10):
             yield body[at : at + 10]
 
-    seen = [one.name async for one in MultipartReader(TYPE, chunks())]
+    seen = [one.name async for one in reader_of(chunks())]
     assert seen == ["a", "b"]
 
 
@@ -405,7 +434,7 @@ async def test_a_field_longer_than_its_limit_is_refused_while_it_comes():
         async def chunks():
             yield form(part("field", value))
 
-        [value] = [await one.text(10, "SATCHEL_SOME_LIMIT") async for one in MultipartReader(TYPE, chunks())]
+        [value] = [await one.text(10, "SATCHEL_SOME_LIMIT") async for one in reader_of(chunks())]
         return value
 
     assert await text(b"x" * 10) == "x" * 10

@@ -109,6 +109,7 @@ async def test_another_sites_page_opens_no_websocket(shared_server, origin):
         async with opened(shared_server, origin=origin):
             pass
     assert refused.value.response.status_code == 403
+    assert refused.value.response.headers["x-content-type-options"] == "nosniff"
     assert b"CROSS_ORIGIN" in refused.value.response.body
 
 

@@ -32,6 +32,8 @@ def refusal(answer):
     """Status, code, and the settings that the answer names; it says that the connection ends."""
     assert answer.headers["content-type"] == "application/problem+json"
     assert answer.headers["connection"] == "close"
+    assert answer.headers["x-content-type-options"] == "nosniff"
+    assert "default-src 'none'" in answer.headers["content-security-policy"]
     problem = answer.json()
     words = problem["detail"].replace("(", " ").replace(")", " ").replace(".", " ").replace(",", " ").split()
     return answer.status, problem["code"], [word for word in words if word.startswith("SATCHEL_")]

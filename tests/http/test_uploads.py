@@ -7,6 +7,7 @@ from datetime import timedelta
 
 import httpx
 import pytest
+from problems import assert_problem
 
 from kept import eventually
 from raw import BOUNDARY, END, MULTIPART, chunk, connected, head_of_part
@@ -39,15 +40,6 @@ async def uploaded(client, data, filename="a.txt", **options):
     response = await upload(client, data, filename, **options)
     assert response.status_code == 200, response.text
     return response.json()
-
-
-def assert_problem(response, status, code, *words):
-    """The answer is a problem document of this code that says these words."""
-    assert (response.status_code, response.headers["content-type"]) == (status, "application/problem+json")
-    problem = response.json()
-    assert (problem["status"], problem["code"]) == (status, code)
-    for word in words:
-        assert word in problem["detail"]
 
 
 async def streamed(*pieces):

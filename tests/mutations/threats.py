@@ -483,9 +483,30 @@ FORMS = [
     Mutation(
         "the number of files in a request",
         "graphql/uploads.py",
-        "    if len(slots) > settings.max_files_per_request:",
+        "    if operation.uploads.total() > settings.max_files_per_request:",
         "    if False:",
-        "graphql/test_multipart_requests.py::test_the_number_of_files_has_a_limit",
+        "graphql/test_multipart_requests.py::test_a_place_that_the_operation_does_not_use_counts_too",
+    ),
+    Mutation(
+        "the number of files that an operation makes of those in a request",
+        "graphql/limits.py",
+        "meter.operation(chosen).files > limits.files:",
+        "operation.uploads.total() > limits.files:",
+        "graphql/test_multipart_requests.py::test_the_number_of_files_that_a_request_makes_has_a_limit",
+    ),
+    Mutation(
+        "the number of parts of a form",
+        "http/multipart.py",
+        "        if self._begun > self._files + FIELDS:",
+        "        if False:",
+        "http/test_multipart.py::test_parts_that_are_too_many_are_refused_where_they_begin",
+    ),
+    Mutation(
+        "the order of what is wrong with a form",
+        "http/multipart.py",
+        "            self._events.append(error)  #",
+        "            raise  #",
+        "http/test_multipart.py::test_the_first_mistake_is_told_wherever_the_body_is_cut",
     ),
     Mutation(
         "the size of a field",
@@ -657,6 +678,20 @@ OPERATIONS = [
         "graphql/test_query_limits.py::test_an_operation_that_asks_for_too_much_is_refused",
     ),
     Mutation(
+        "the look at the operation that runs for the page that it asks for",
+        "graphql/limits.py",
+        "chosen = get_operation_ast(document, operation.name)",
+        "chosen = next((n for n in document.definitions if isinstance(n, OperationDefinitionNode)), None)",
+        "graphql/test_query_limits.py::test_the_page_is_counted_as_it_is_run",
+    ),
+    Mutation(
+        "counting pages in all numbers that are taken",
+        "graphql/limits.py",
+        "            return max(0, int(GraphQLInt.parse_value(value)))  #",
+        "            return max(0, value) if isinstance(value, int) else int(argument.default_value)  #",
+        "graphql/test_query_limits.py::test_the_page_is_counted_as_it_is_run",
+    ),
+    Mutation(
         "the refusal of many operations in one request",
         "graphql/operation.py",
         "    if isinstance(parameters, list):\n",
@@ -768,8 +803,8 @@ DOWNLOADS = [
     Mutation(
         "the conditions of a request",
         "http/content.py",
-        "    if refusal := failed_condition(request.headers, etag, modified):",
-        "    if refusal := None:",
+        "    if status := failed_condition(request.headers, etag, modified):",
+        "    if status := None:",
         "http/test_content.py::test_conditions",
     ),
     Mutation(
@@ -1002,9 +1037,45 @@ ANSWERS = [
     Mutation(
         "the silence of routes about what failed",
         "http/guards.py",
-        "return problem(internal(request.state.request_id), ",
-        "return problem(SatchelError(Code.INTERNAL, repr(error)), ",
+        'await refusal(scope, internal(scope["state"]["request_id"]))(',
+        "await refusal(scope, SatchelError(Code.INTERNAL, repr(error)))(",
         "graphql/test_over_http.py::test_an_unexpected_failure_of_a_route_is_a_problem_document",
+    ),
+    Mutation(
+        "the safe headers of refusals by a connection",
+        "http/guards.py",
+        "{**_SAFE_HEADERS, **error.headers(),",
+        "{**error.headers(),",
+        "http/test_slow_and_large.py::test_an_address_has_a_length",
+    ),
+    Mutation(
+        "the last resort within what stands before the routes",
+        "app.py",
+        "    app.add_middleware(guards.LastResort)\n",
+        "",
+        "test_logs.py::test_an_unexpected_failure_is_found_in_the_log_by_what_its_client_was_told",
+    ),
+    Mutation(
+        "the request id of a WebSocket",
+        "http/guards.py",
+        '        if scope["type"] == "lifespan":',
+        '        if scope["type"] != "http":\n            scope["state"]["request_id"] = uuid.uuid4().hex\n'
+        '        if scope["type"] != "http":',
+        "test_logs.py::test_an_unexpected_failure_is_found_in_the_log_by_what_its_client_was_told",
+    ),
+    Mutation(
+        "the calm about clients that leave",
+        "http/guards.py",
+        "        except ClientGone:",
+        "        except ZeroDivisionError:",
+        "test_logs.py::test_a_client_that_leaves_or_is_too_slow_is_no_failure",
+    ),
+    Mutation(
+        "the calm about text that is none",
+        "http/connections/websockets.py",
+        "                self.frames = []\n",
+        "                pass\n",
+        "test_logs.py::test_a_client_that_leaves_or_is_too_slow_is_no_failure",
     ),
     Mutation(
         "the escapes of the log for people",

@@ -7,7 +7,7 @@ fragments makes the counting long.
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 from graphql import (
     DocumentNode,
@@ -16,11 +16,13 @@ from graphql import (
     FragmentSpreadNode,
     GraphQLError,
     GraphQLField,
+    GraphQLInt,
     GraphQLNamedType,
     GraphQLSchema,
     GraphQLSyntaxError,
     InlineFragmentNode,
     IntValueNode,
+    ListValueNode,
     OperationDefinitionNode,
     SchemaMetaFieldDef,
     SelectionNode,
@@ -30,12 +32,16 @@ from graphql import (
     VariableNode,
     get_named_type,
     get_nullable_type,
+    get_operation_ast,
     is_list_type,
     parse,
 )
 
 from satchel.config import Settings
-from satchel.errors import Code, SatchelError
+from satchel.errors import Code, SatchelError, too_many_files
+
+if TYPE_CHECKING:
+    from satchel.graphql.operation import Operation
 
 PAGE = "first"
 """The argument that says how many entries the lists below a field have."""
@@ -51,6 +57,7 @@ class Limits:
     directives: int
     cost: int
     repeats: int
+    files: int
     introspection: bool = True
 
     @classmethod
@@ -63,6 +70,7 @@ class Limits:
             settings.max_query_directives,
             settings.max_query_cost,
             settings.max_query_repeats,
+            settings.max_files_per_request,
             settings.introspection,
         )
 
@@ -77,9 +85,15 @@ def parsed(query: str, limits: Limits) -> DocumentNode:
         raise
 
 
-def limit(schema: GraphQLSchema, document: DocumentNode, variables: Mapping[str, Any], limits: Limits) -> None:
-    """Raises QUERY_TOO_COMPLEX, naming the setting, and GraphQLError for fragments that contain themselves."""
-    meter = _Meter(schema, document, variables)
+def limit(schema: GraphQLSchema, document: DocumentNode, operation: "Operation", limits: Limits) -> None:
+    """Measure a document as it is run for `operation`.
+
+    Raises:
+        SatchelError: QUERY_TOO_COMPLEX or PAYLOAD_TOO_LARGE, naming the setting.
+        GraphQLError: for fragments that contain themselves.
+    """
+    chosen = get_operation_ast(document, operation.name)
+    meter = _Meter(schema, document, {**_defaults(chosen), **operation.variables}, operation.uploads)
     size = meter.measure()
     for name in ("depth", "aliases", "directives"):
         if getattr(size, name) > getattr(limits, name):
@@ -89,6 +103,8 @@ def limit(schema: GraphQLSchema, document: DocumentNode, variables: Mapping[str,
     # Validation compares each field with all others of its selection that have its name, and what is below them.
     if meter.repeats() > limits.repeats:
         raise _too_complex("repeats", limits.repeats)
+    if chosen is not None and meter.operation(chosen).files > limits.files:
+        raise too_many_files(limits.files)
 
 
 def _too_complex(name: str, most: int) -> SatchelError:
@@ -99,13 +115,17 @@ def _too_complex(name: str, most: int) -> SatchelError:
 
 @dataclass(frozen=True)
 class _Size:
-    """What a selection amounts to; its values are told `once`, and `each` for every entry of the page it is in."""
+    """What a selection amounts to.
+
+    Its values are told `once`, and `each` for every entry of the page it is in; `files` are those that it uploads.
+    """
 
     depth: int = 0
     aliases: int = 0
     directives: int = 0
     once: int = 0
     each: int = 0
+    files: int = 0
 
     def __add__(self, other: "_Size") -> "_Size":
         return _Size(
@@ -114,16 +134,20 @@ class _Size:
             self.directives + other.directives,
             self.once + other.once,
             self.each + other.each,
+            self.files + other.files,
         )
 
 
 class _Meter:
     """Measures a document. What the schema does not know counts too; validation says so afterwards."""
 
-    def __init__(self, schema: GraphQLSchema, document: DocumentNode, variables: Mapping[str, Any]) -> None:
+    def __init__(
+        self, schema: GraphQLSchema, document: DocumentNode, variables: Mapping[str, Any], uploads: Mapping[str, int]
+    ) -> None:
         self._schema = schema
         self._document = document
         self._variables = variables
+        self._uploads = uploads
         self._fragments = {
             node.name.value: node for node in document.definitions if isinstance(node, FragmentDefinitionNode)
         }
@@ -135,11 +159,15 @@ class _Meter:
         size = _Size()
         for node in self._document.definitions:
             if isinstance(node, OperationDefinitionNode):
-                root = self._schema.get_root_type(node.operation)
-                size += self._selections(node.selection_set, root) + _Size(directives=len(node.directives or ()))
+                size += self.operation(node)
         for name in self._fragments:
             self._fragment(name)
         return size
+
+    def operation(self, node: OperationDefinitionNode) -> _Size:
+        """One operation."""
+        root = self._schema.get_root_type(node.operation)
+        return self._selections(node.selection_set, root) + _Size(directives=len(node.directives or ()))
 
     def repeats(self) -> int:
         """The fields that stand for a value which another field of the same selection stands for, in all selections.
@@ -206,7 +234,8 @@ class _Meter:
         # Introspection nests deeper than any question about files; validation bounds it.
         depth = inner.depth + 1 if node.name.value not in {"__schema", "__type"} else 1
         aliases = inner.aliases + (node.alias is not None)
-        return _Size(depth, aliases, inner.directives, once, each)
+        files = inner.files + sum(self._files(given.value) for given in node.arguments or ())
+        return _Size(depth, aliases, inner.directives, once, each, files)
 
     def _definition(self, name: str, parent: GraphQLNamedType | None) -> GraphQLField | None:
         if parent is self._schema.query_type and name in {"__schema", "__type"}:
@@ -221,28 +250,30 @@ class _Meter:
         if argument is None:
             return None
         given = next((given.value for given in node.arguments or () if given.name.value == PAGE), None)
-        value = self._value(given)
-        return max(0, value) if isinstance(value, int) else int(argument.default_value)
+        value = self._variables.get(given.name.value) if isinstance(given, VariableNode) else _number(given)
+        try:
+            return max(0, int(GraphQLInt.parse_value(value)))  # 500.0 is a number of entries too
+        except GraphQLError:
+            return int(argument.default_value)
 
-    def _value(self, node: ValueNode | None) -> object:
-        if isinstance(node, VariableNode):
-            name = node.name.value
-            return self._variables[name] if name in self._variables else self._default(name)
-        return int(node.value) if isinstance(node, IntValueNode) and len(node.value) < 20 else None
-
-    def _default(self, variable: str) -> object:
-        for operation in self._document.definitions:
-            for declared in getattr(operation, "variable_definitions", None) or ():
-                if declared.variable.name.value == variable:
-                    return (
-                        self._value(declared.default_value)
-                        if not isinstance(declared.default_value, VariableNode)
-                        else None
-                    )
-        return None
+    def _files(self, value: ValueNode) -> int:
+        """How many files are given to an argument: as often as it is given, each becomes one of its own."""
+        if isinstance(value, ListValueNode):
+            return sum(self._files(entry) for entry in value.values)
+        return self._uploads.get(value.name.value, 0) if isinstance(value, VariableNode) else 0
 
     def _type(self, name: str) -> GraphQLNamedType | None:
         return self._schema.type_map.get(name)
+
+
+def _defaults(operation: OperationDefinitionNode | None) -> dict[str, int | None]:
+    """What the variables of an operation are where none is given, of those that are numbers."""
+    declared = operation.variable_definitions or () if operation else ()
+    return {variable.variable.name.value: _number(variable.default_value) for variable in declared}
+
+
+def _number(node: ValueNode | None) -> int | None:
+    return int(node.value) if isinstance(node, IntValueNode) and len(node.value) < 20 else None
 
 
 def _fields(selected: SelectionSetNode) -> Iterator[FieldNode]:

@@ -3,6 +3,7 @@
 Follows https://graphql.github.io/graphql-over-http/draft/.
 """
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
@@ -36,11 +37,12 @@ MAX_REMEMBERED = 2048
 
 @dataclass
 class Operation:
-    """What a client asks to run."""
+    """What a client asks to run; `uploads` are the files that go into each variable, by its name."""
 
     query: str
     name: str | None = None
     variables: dict[str, Any] = field(default_factory=dict)
+    uploads: Counter[str] = field(default_factory=Counter)
 
 
 class InvalidOperation(Exception):
@@ -89,11 +91,11 @@ def check(schema: GraphQLSchema, operation: Operation, limits: Limits) -> Operat
 
     Raises:
         InvalidOperation: with all that is wrong.
-        SatchelError: QUERY_TOO_COMPLEX.
+        SatchelError: QUERY_TOO_COMPLEX, PAYLOAD_TOO_LARGE.
     """
     try:
         document = _document(operation.query, limits)
-        limit(schema, document.node, operation.variables, limits)
+        limit(schema, document.node, operation, limits)
         document.validate(schema, limits)
         chosen = get_operation_ast(document.node, operation.name)
         if chosen is None:

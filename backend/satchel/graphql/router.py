@@ -3,7 +3,6 @@
 Follows https://graphql.github.io/graphql-over-http/draft/ on media types and status codes.
 """
 
-import uuid
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
@@ -57,7 +56,7 @@ async def subscribe(socket: WebSocket) -> None:
         return
     open_from[address] += 1
     try:
-        await websocket.serve(socket, Context(state.files, state.events, uuid.uuid4().hex[:16]), settings)
+        await websocket.serve(socket, Context(state.files, state.events, socket.state.request_id), settings)
     finally:
         open_from[address] -= 1
         if not open_from[address]:
@@ -117,8 +116,9 @@ async def _run_with_files(request: Request, media_type: str) -> Response:
         if check(core_schema, operation, _limits(request)) is OperationType.SUBSCRIPTION:
             raise InvalidOperation([GraphQLError("A subscription is run over a WebSocket.")])
 
-    reader = MultipartReader(request.headers.get("content-type", ""), body.stream(request.receive))
-    refuse_by_length(request.headers.get("content-length"), files.settings.max_files_per_request, files.settings)
+    most = files.settings.max_files_per_request
+    reader = MultipartReader(request.headers.get("content-type", ""), body.stream(request.receive), most)
+    refuse_by_length(request.headers.get("content-length"), most, files.settings)
     async with files.intake() as intake:
         try:
             operation = await read_upload_request(reader, intake, files, admit)

@@ -9,7 +9,7 @@ no order of parts can deadlock, and a body that turns out to be malformed has ch
 from collections.abc import AsyncIterator, Callable
 from typing import Any
 
-from satchel.errors import Code, SatchelError
+from satchel.errors import Code, too_many_files
 from satchel.files import FileService
 from satchel.graphql.operation import Operation, read_json, read_operation
 from satchel.graphql.scalars import UploadSlot
@@ -37,11 +37,8 @@ async def read_upload_request(
     operation = read_operation(read_json(text, "The part 'operations'", Code.BAD_MULTIPART), Code.BAD_MULTIPART)
     text = await _field(parts, "map", int(settings.max_map_size), "SATCHEL_MAX_MAP_SIZE")
     slots = place_slots(operation, read_json(text, "The part 'map'", Code.BAD_MULTIPART))
-    if len(slots) > settings.max_files_per_request:
-        raise SatchelError(
-            Code.PAYLOAD_TOO_LARGE,
-            f"A request may carry {settings.max_files_per_request} files at most (SATCHEL_MAX_FILES_PER_REQUEST).",
-        )
+    if operation.uploads.total() > settings.max_files_per_request:
+        raise too_many_files(settings.max_files_per_request)
     check(operation)
     async for part in parts:
         slot = slots.get(part.name)
@@ -70,7 +67,10 @@ async def _field(parts: AsyncIterator[Part], name: str, limit: int, setting: str
 
 
 def place_slots(operation: Operation, file_map: object) -> dict[str, UploadSlot]:
-    """Put an `UploadSlot` at each place of the variables that `map` names; gives them by the names of their parts.
+    """Put an `UploadSlot` at each place of the variables that `map` names, and count these.
+
+    Returns:
+        The slots by the names of their parts.
 
     Raises:
         SatchelError: BAD_MULTIPART for a map of another shape, a path that does not fit, or a place named twice.
@@ -83,11 +83,12 @@ def place_slots(operation: Operation, file_map: object) -> dict[str, UploadSlot]
             raise bad_multipart(f"The entry {key!r} of 'map' must be an array of paths.")
         slots[key] = UploadSlot(key)
         for path in paths:
-            _place(operation.variables, path, slots[key])
+            operation.uploads[_place(operation.variables, path, slots[key])] += 1
     return slots
 
 
-def _place(variables: dict[str, Any], path: str, slot: UploadSlot) -> None:
+def _place(variables: dict[str, Any], path: str, slot: UploadSlot) -> str:
+    """Put the slot there; gives the name of the variable."""
     first, *steps = path.split(".")
     place: Any = variables
     if first != "variables" or not steps:
@@ -97,6 +98,7 @@ def _place(variables: dict[str, Any], path: str, slot: UploadSlot) -> None:
     if _at(place, steps[-1], path) is not None:
         raise bad_multipart(f"The place {path[:100]!r} must be null, and named once.")
     place[_index(steps[-1]) if isinstance(place, list) else steps[-1]] = slot
+    return steps[0]
 
 
 def _at(place: Any, step: str, path: str) -> Any:

@@ -19,9 +19,10 @@ from starlette.datastructures import Headers
 from starlette.types import Message, Receive, Scope, Send
 
 from satchel.blobs import BlobReader, Slice
-from satchel.errors import SatchelError
+from satchel.errors import Code, SatchelError
 from satchel.files import FileService
 from satchel.http.contract import Responses, failures
+from satchel.http.guards import problem
 from satchel.http.ranges import Outcome, Part, parse_range
 from satchel.media import inline_type
 from satchel.metadata import FileRecord
@@ -101,7 +102,8 @@ async def download_file(request: Request, file_id: str) -> Response:
 
 async def _answer(request: Request, files: FileService, record: FileRecord, shown_as: str | None) -> Response:
     if _misused(request.headers):
-        return Response(status_code=403, headers=_SAFETY)
+        detail = "A file is shown by itself or in this site's own pages, and never run."
+        return problem(SatchelError(Code.FORBIDDEN_DESTINATION, detail), _SAFETY)
     etag, modified = f'"{record.sha256}"', record.upload_date.astimezone(UTC).replace(microsecond=0)
     headers = {
         **_SAFETY,
@@ -110,8 +112,10 @@ async def _answer(request: Request, files: FileService, record: FileRecord, show
         "Cache-Control": "private, no-cache",
         "Accept-Ranges": "bytes",
     }
-    if refusal := failed_condition(request.headers, etag, modified):
-        return Response(status_code=refusal, headers=headers)
+    if status := failed_condition(request.headers, etag, modified):
+        detail = "The file is not the one that `If-Match` or `If-Unmodified-Since` means."
+        failure = SatchelError(Code.PRECONDITION_FAILED, detail)
+        return Response(status_code=304, headers=headers) if status == 304 else problem(failure, headers)
 
     disposition = content_disposition("inline" if shown_as else "attachment", record.filename)
     # Never what is shown on a page: the store's answer would not have the headers that keep hostile files harmless. And
@@ -121,7 +125,8 @@ async def _answer(request: Request, files: FileService, record: FileRecord, show
 
     part = _requested_part(request, etag, modified, record.size)
     if part is Outcome.UNSATISFIABLE:
-        return Response(status_code=416, headers={**headers, "Content-Range": f"bytes */{record.size}"})
+        failure = SatchelError(Code.RANGE_NOT_SATISFIABLE, f"The file has {record.size:,} bytes, none of that range.")
+        return problem(failure, {**headers, "Content-Range": f"bytes */{record.size}"})
     start, stop = part if isinstance(part, Part) else (0, record.size)
     headers["Content-Type"] = shown_as or record.content_type
     if shown_as and shown_as.startswith(("video/", "audio/")):

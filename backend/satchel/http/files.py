@@ -107,7 +107,8 @@ _UPLOAD_BODY = {
 async def upload_file(request: Request) -> FileMetadata:
     """Store a file as it streams in; the answer comes when it is durable."""
     files: FileService = request.app.state.files
-    reader = MultipartReader(request.headers.get("content-type", ""), body.stream(request.receive))
+    most = files.settings.max_files_per_request
+    reader = MultipartReader(request.headers.get("content-type", ""), body.stream(request.receive), most)
     refuse_by_length(request.headers.get("content-length"), 1, files.settings)
     async with files.intake() as intake:
         upload, declared_hash = await _read_form(reader, intake, files)

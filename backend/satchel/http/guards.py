@@ -11,6 +11,7 @@ from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from satchel.errors import Code, SatchelError
+from satchel.http.body import ClientGone
 
 DRAIN_SECONDS = 5
 JSON = "application/json"
@@ -96,7 +97,7 @@ class SafeHeaders:
         """Add them to the head of the answer."""
 
         async def with_headers(message: Message) -> None:
-            if message["type"] == "http.response.start":
+            if message["type"] in {"http.response.start", "websocket.http.response.start"}:
                 headers = MutableHeaders(raw=message["headers"])
                 for name, value in _SAFE_HEADERS.items():
                     headers.setdefault(name, value)
@@ -113,7 +114,7 @@ class RequestIds:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Bind the id to all that is logged while the request runs, and log how it ended."""
-        if scope["type"] != "http":
+        if scope["type"] == "lifespan":
             await self._app(scope, receive, send)
             return
         request_id = uuid.uuid4().hex[:16]
@@ -122,15 +123,42 @@ class RequestIds:
 
         async def watched(message: Message) -> None:
             nonlocal status
-            if message["type"] == "http.response.start":
-                status = message["status"]
+            status = status or message.get("status", 0)
             await send(message)
 
         with structlog.contextvars.bound_contextvars(request_id=request_id):
             try:
                 await self._app(scope, receive, watched)
             finally:
-                log.debug("request", method=scope["method"], path=scope["path"], status=status)
+                log.debug("request", method=scope.get("method", "WEBSOCKET"), path=scope["path"], status=status)
+
+
+class LastResort:
+    """Logs what nobody expected, and answers it by the id of its request where there was no answer yet.
+
+    Starlette would do that outside of all that stands here, so without the safe headers, and without the id in the log.
+    """
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass the request on, and raise nothing."""
+        begun = False
+
+        async def watched(message: Message) -> None:
+            nonlocal begun
+            begun = True
+            await send(message)
+
+        try:
+            await self._app(scope, receive, watched)
+        except ClientGone:
+            log.debug("client gone", path=scope["path"])
+        except Exception as error:
+            log.error("unexpected failure", path=scope["path"], exc_info=error)
+            if not begun:  # else the server sees that the answer has no end, and closes
+                await refusal(scope, internal(scope["state"]["request_id"]))(scope, receive, send)
 
 
 def internal(request_id: str) -> SatchelError:
@@ -139,11 +167,11 @@ def internal(request_id: str) -> SatchelError:
 
 
 def problem(error: SatchelError, headers: dict[str, str] | None = None) -> Response:
-    """A failure as an RFC 9457 problem document."""
+    """A failure as an RFC 9457 problem document, with the safe headers: a connection refuses with it by itself too."""
     return Response(
         orjson.dumps(error.problem()),
         error.code.value.status,
-        {**error.headers(), **(headers or {}), "Cache-Control": "no-store"},
+        {**_SAFE_HEADERS, **error.headers(), **(headers or {}), "Cache-Control": "no-store"},
         media_type="application/problem+json",
     )
 
@@ -158,14 +186,14 @@ def failed_operation(error: SatchelError, headers: dict[str, str] | None = None,
     )
 
 
+def refusal(scope: Scope, error: SatchelError, headers: dict[str, str] | None = None) -> Response:
+    """A failure of a request that no route has answered, in the shape that is expected where it goes."""
+    answer = failed_operation if scope["path"].rstrip("/") == "/graphql" else problem
+    return answer(error, headers)
+
+
 async def answer_failure(_: Request, error: Exception) -> Response:
     """FastAPI's handler of SatchelError."""
     if not isinstance(error, SatchelError):
         raise error
     return problem(error)
-
-
-async def answer_unexpected(request: Request, error: Exception) -> Response:
-    """FastAPI's handler of all other exceptions; raised again by Starlette, and then uvicorn closes."""
-    log.error("unexpected failure", path=request.scope["path"], exc_info=error)
-    return problem(internal(request.state.request_id), {"Connection": "close"})

@@ -13,7 +13,7 @@ from python_multipart.exceptions import MultipartParseError
 from python_multipart.multipart import MultipartParser, parse_options_header
 
 from satchel.config import Settings
-from satchel.errors import Code, SatchelError, too_large
+from satchel.errors import Code, SatchelError, too_large, too_many_files
 from satchel.http.body import ClientGone
 
 MARGIN = 1024  # bytes read before the first boundary and after the last one; there is no reason for any
@@ -21,6 +21,7 @@ MAX_BOUNDARY = 70  # https://www.rfc-editor.org/rfc/rfc2046#section-5.1.1
 MAX_PART_HEADERS = 8
 MAX_PART_HEADER = 8 * 1024  # bytes, of one header as of all of a part
 MAX_NAME = 255
+FIELDS = 2  # beside the files: `operations` and `map`
 
 _ESCAPES = {"%22": '"', "%0A": "\n", "%0D": "\r"}
 _ESCAPE = re.compile("|".join(_ESCAPES), re.IGNORECASE)
@@ -50,7 +51,7 @@ class _BodyEnd:
     """Marks the closing boundary."""
 
 
-_Event = memoryview | dict[str, bytes] | type[_PartEnd] | type[_BodyEnd]
+_Event = memoryview | dict[str, bytes] | type[_PartEnd] | type[_BodyEnd] | SatchelError
 
 
 def bad_multipart(detail: str) -> SatchelError:
@@ -97,12 +98,14 @@ class MultipartReader:
     Args:
         content_type: the request's Content-Type.
         body: its bytes, see `body.stream`.
+        files: how many parts there may be, beside two fields.
 
     Raises:
-        SatchelError: UNSUPPORTED_MEDIA_TYPE at once; BAD_MULTIPART then or while reading.
+        SatchelError: UNSUPPORTED_MEDIA_TYPE at once; BAD_MULTIPART then or while reading; PAYLOAD_TOO_LARGE for parts
+            that are too many.
     """
 
-    def __init__(self, content_type: str, body: AsyncIterator[bytes]) -> None:
+    def __init__(self, content_type: str, body: AsyncIterator[bytes], files: int) -> None:
         kind, options = parse_options_header(content_type)
         if kind != b"multipart/form-data":
             raise SatchelError(Code.UNSUPPORTED_MEDIA_TYPE, "The body must be multipart/form-data.")
@@ -117,6 +120,8 @@ class MultipartReader:
         self._field = b""
         self._value = b""
         self._names: set[str] = set()
+        self._files = files
+        self._begun = 0
         self._parser = MultipartParser(
             boundary,
             {
@@ -159,7 +164,10 @@ class MultipartReader:
                 what = "before its first boundary" if self._preamble is not None else "before its closing boundary"
                 raise bad_multipart(f"The body ends {what}.") from None
             self._feed(chunk)
-        return self._events.popleft()
+        event = self._events.popleft()
+        if isinstance(event, SatchelError):
+            raise event
+        return event
 
     async def _finish(self) -> None:
         """Read the line end that follows the closing boundary; a long epilogue is left unread, and so cut off."""
@@ -178,8 +186,10 @@ class MultipartReader:
         try:
             if chunk:
                 self._parser.write(chunk)
-        except MultipartParseError as error:
-            raise bad_multipart("A boundary or a header of a part is malformed.") from error
+        except MultipartParseError:
+            self._events.append(bad_multipart("A boundary or a header of a part is malformed."))
+        except SatchelError as error:
+            self._events.append(error)  # behind what came before it, whose verdict comes first wherever the cuts are
 
     def _after_preamble(self, seen: bytes) -> bytes:
         """Skip what stands before the first boundary.
@@ -198,6 +208,10 @@ class MultipartReader:
         return seen[start:]
 
     def _on_part_begin(self) -> None:
+        # Here, because one chunk can begin thousands, all of which are parsed before the first one is looked at.
+        self._begun += 1
+        if self._begun > self._files + FIELDS:
+            raise too_many_files(self._files)
         self._headers = {}
 
     def _on_header_field(self, data: bytes, start: int, end: int) -> None:

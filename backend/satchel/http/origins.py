@@ -15,7 +15,7 @@ from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from satchel.errors import Code, SatchelError
-from satchel.http.guards import failed_operation, problem
+from satchel.http.guards import refusal
 
 _HOST = re.compile(r"(?P<name>[A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\])(?::(?P<port>\d{1,5}))?")
 _SAFE_METHODS = {"GET", "HEAD", "OPTIONS"}
@@ -43,7 +43,9 @@ class KnownPlaces:
         try:
             self._check(scope, Headers(scope=scope))
         except SatchelError as error:
-            await _refuse(scope, receive, send, error)
+            # A WebSocket that is not opened yet is answered like any request.
+            headers = {"Accept-Encoding": "identity"} if error.code is Code.UNSUPPORTED_MEDIA_TYPE else {}
+            await refusal(scope, error, headers)(scope, receive, send)
         else:
             await self._app(scope, receive, send)
 
@@ -110,10 +112,3 @@ def _is_at(origin: str, host: str) -> bool:
         return False
     default = f":{_DEFAULT_PORTS[parts.scheme]}"
     return parts.netloc.removesuffix(default) == host.removesuffix(default)
-
-
-async def _refuse(scope: Scope, receive: Receive, send: Send, error: SatchelError) -> None:
-    # A WebSocket that is not opened yet is answered like any request.
-    headers = {"Accept-Encoding": "identity"} if error.code is Code.UNSUPPORTED_MEDIA_TYPE else {}
-    answer = failed_operation if scope["path"].rstrip("/") == "/graphql" else problem
-    await answer(error, headers)(scope, receive, send)

@@ -23,6 +23,15 @@ class LimitedSocketProtocol(InTurns, WebSocketsSansIOProtocol):
         super().resume_writing()
         self._go_on()
 
+    def send_receive_event_to_app(self) -> None:
+        """Hand on a message; an empty one for text that is not UTF-8, of which uvicorn would log a traceback."""
+        if self.curr_msg_data_type == "text":
+            try:
+                b"".join(self.frames).decode()
+            except UnicodeDecodeError:
+                self.frames = []
+        super().send_receive_event_to_app()
+
     async def receive(self) -> Any:
         """The next message."""
         message = await super().receive()
