@@ -152,7 +152,24 @@ DRAG_OVER = """(type) => {
 }"""
 
 
+# A folder is dropped that takes long to read; `endFolder()` is its end.
+DROP_SLOW_FOLDER = """() => {
+  const readEntries = (found) => { window.endFolder = () => found([]); };
+  const entry = { fullPath: "/Trip", isDirectory: true, createReader: () => ({ readEntries }) };
+  const items = [{ kind: "file", webkitGetAsEntry: () => entry, getAsFile: () => null }];
+  const event = new Event("drop", { bubbles: true, cancelable: true });
+  document.body.dispatchEvent(Object.assign(event, { dataTransfer: { types: ["Files"], items } }));
+}"""
+
+
 async def _uploading(manager: FileManager, server: Server) -> AsyncIterator[str]:
+    await manager.page.evaluate(DROP_SLOW_FOLDER)
+    await expect(manager.tray.get_by_role("heading")).to_have_text("Reading the folder…")
+    yield "reading"
+    await manager.page.evaluate("endFolder()")
+    await expect(manager.tray).to_be_hidden()
+    await manager.toasts.get_by_role("button", name="Dismiss").click()
+
     await manager.limit_uploads(60_000)
     await manager.choose(
         file("log again.txt", b"07:00 calm\n" * 200),
