@@ -11,7 +11,7 @@ import pytest
 
 from clients import client_at
 from kept import eventually
-from raw import MULTIPART, connected, head_of_part
+from raw import MULTIPART, chunk, connected, head_of_part
 from stacks import one_is_enough
 
 pytestmark = one_is_enough
@@ -32,6 +32,8 @@ def refusal(answer):
     """Status, code, and the settings that the answer names; it says that the connection ends."""
     assert answer.headers["content-type"] == "application/problem+json"
     assert answer.headers["connection"] == "close"
+    assert answer.headers["x-content-type-options"] == "nosniff"
+    assert answer.headers["content-security-policy"].startswith("default-src 'none'")
     problem = answer.json()
     words = problem["detail"].replace("(", " ").replace(")", " ").replace(".", " ").replace(",", " ").split()
     return answer.status, problem["code"], [word for word in words if word.startswith("SATCHEL_")]
@@ -87,6 +89,38 @@ async def test_many_small_requests_in_one_piece_are_not_one_large_head(shared_se
         await raw.send((HEAD + b"X-Some: " + b"a" * 900 + b"\r\n\r\n") * 300)
         for _ in range(300):
             assert (await raw.answer()).status == 200
+
+
+QUERY = chunk(b'{"query": "{ __typename }"}')
+CHUNKED = {"Content-Type": "application/json", "Transfer-Encoding": "chunked"}
+AROUND_A_BODY = [
+    pytest.param(chunk(b"")[:-2] + b"X: ", id="a-trailer"),
+    pytest.param(b"1;x=", id="an-extension"),
+]
+
+
+@pytest.mark.parametrize("start", AROUND_A_BODY)
+async def test_what_stands_around_a_body_has_a_size(shared_server, start):
+    """It may be as large as the headers; without end it is cut off, and kept nowhere."""
+    before = shared_server.memory()
+    async with connected(shared_server) as raw:
+        await raw.request("POST", "/graphql", CHUNKED, QUERY + start + b"a" * 200_000)
+        status, code, settings = refusal(await raw.answer())
+        assert await raw.flood(100 * MIB) < 20 * MIB
+    assert (status, code, settings) == (431, "HEADERS_TOO_LARGE", ["SATCHEL_MAX_HEADER_SIZE"])
+    assert shared_server.memory() - before < 8 * MIB
+
+
+async def test_trailers_count_as_headers(shared_server):
+    """Those of a request have one size together, before its body and behind it."""
+    async with connected(shared_server) as raw:
+        trailers = b"0\r\nX: %s\r\n" % (b"a" * 60_000)
+        for _ in range(2):
+            await raw.request("POST", "/graphql", CHUNKED, QUERY + trailers + b"\r\n")
+            assert (await raw.answer()).status == 200
+        await raw.request("POST", "/graphql", CHUNKED, QUERY + trailers + b"Y: %s\r\n\r\n" % (b"a" * 6000))
+        assert refusal(await raw.answer()) == (431, "HEADERS_TOO_LARGE", ["SATCHEL_MAX_HEADER_SIZE"])
+        assert await raw.is_closed()
 
 
 # --- too slow ---

@@ -1,10 +1,14 @@
-"""The bounds of a connection, and the watch over what it does not take."""
+"""The bounds of a connection, the answer to whoever breaks one, and the watch over what it does not take."""
 
 import asyncio
 from dataclasses import dataclass
 from typing import Any, Self, cast
 
+from uvicorn.protocols.http.httptools_impl import STATUS_LINE
+
 from satchel.config import Settings
+from satchel.errors import SatchelError
+from satchel.http.guards import SAFE_HEADERS, problem
 
 
 @dataclass(frozen=True)
@@ -33,6 +37,13 @@ class Limits:
             send_timeout=settings.send_timeout.total_seconds(),
             drain=int(settings.refusal_drain),
         )
+
+
+def refusal(error: SatchelError) -> bytes:
+    """The whole answer to what no application was asked, after which the connection ends."""
+    response = problem(error, {**SAFE_HEADERS, "Connection": "close"})
+    head = [STATUS_LINE[response.status_code], *(b"%s: %s\r\n" % header for header in response.raw_headers)]
+    return b"".join([*head, b"\r\n", bytes(response.body)])
 
 
 class Alarm:
