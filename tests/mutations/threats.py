@@ -904,6 +904,20 @@ CONNECTIONS = [
         "http/test_slow_and_large.py::test_an_address_has_a_length",
     ),
     Mutation(
+        "the number of connections",
+        "http/connections/requests.py",
+        "        elif len(self.connections) > most:",
+        "        elif False:",
+        "http/test_slow_and_large.py::test_there_are_so_many_connections_and_no_more",
+    ),
+    Mutation(
+        "the number of connections that are being refused",
+        "http/connections/requests.py",
+        "        if len(self.connections) > 2 * most:",
+        "        if False:",
+        "http/test_slow_and_large.py::test_who_comes_while_many_are_refused_is_not_answered",
+    ),
+    Mutation(
         "the number of headers",
         "http/connections/requests.py",
         "        if len(self.headers) > self.limits.headers:",

@@ -4,10 +4,13 @@ import asyncio
 import gc
 import ipaddress
 import os
+import resource
 import socket
 from collections.abc import MutableMapping
+from dataclasses import replace
 from typing import Any, Self, cast
 
+import structlog
 import uvicorn
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from uvicorn.protocols.http.httptools_impl import RequestResponseCycle
@@ -21,12 +24,17 @@ from satchel.http.connections.websockets import LimitedSocketProtocol
 from satchel.readiness import writable
 from satchel.threads import run_in
 
+_FILES = 4  # that may be open for each connection
+
+log = structlog.get_logger(__name__)
+
 
 class Server(uvicorn.Server):
     """Serves an application, and says where it listens and keeps its data once both are true."""
 
     def __init__(self, app: ASGIApp, settings: Settings) -> None:
         limits = Limits.of(settings)
+        limits = replace(limits, connections=room_for(limits.connections))
         config = uvicorn.Config(
             app,
             host=settings.host,
@@ -94,6 +102,24 @@ def listening(host: str, port: int) -> socket.socket:
 def _deaf(host: str, port: int, error: OSError) -> OSError:
     why = error.strerror or error
     return OSError(f"nothing can listen on {host} port {port} (SATCHEL_HOST, SATCHEL_PORT): {why}")
+
+
+def room_for(connections: int) -> int:
+    """How many of these connections the system has room for, once this process may open as many files as it can need.
+
+    Each is a file to the system, and a transfer takes two more; as many again are there while they are refused.
+    Where no file can be opened, libuv may end the listening for good (`uv__emfile_trick`).
+    """
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = _FILES * connections
+    if hard != resource.RLIM_INFINITY:
+        wanted = min(wanted, hard)
+    if soft != resource.RLIM_INFINITY and soft < wanted:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
+    room = wanted // _FILES
+    if room < connections:
+        log.warning("few files can be opened, so there are fewer connections", files=wanted, connections=room)
+    return room
 
 
 class FileProtocol(LimitedProtocol):

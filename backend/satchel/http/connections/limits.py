@@ -13,8 +13,9 @@ from satchel.http.guards import SAFE_HEADERS, problem
 
 @dataclass(frozen=True)
 class Limits:
-    """The bounds of one connection: sizes in bytes, times in seconds, the rate in bytes a second."""
+    """The bounds of a connection, and of their number: sizes in bytes, times in seconds, the rate in bytes a second."""
 
+    connections: int
     url_size: int
     header_size: int
     headers: int
@@ -28,6 +29,7 @@ class Limits:
     def of(cls, settings: Settings) -> Self:
         """Those that the settings name."""
         return cls(
+            connections=settings.max_connections,
             url_size=int(settings.max_url_size),
             header_size=int(settings.max_header_size),
             headers=settings.max_headers,

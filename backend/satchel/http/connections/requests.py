@@ -53,10 +53,17 @@ class LimitedProtocol(InTurns, HttpToolsProtocol):
     # --- the connection ---
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """A client came, and has so long for the head of its first request."""
+        """A client came, and has so long for the head of its first request, if there is room for it."""
         super().connection_made(transport)
         self.flow: Flow = Flow(self.transport)
-        self._head_alarm.set(self.limits.header_timeout, self._head_is_late)
+        most = self.limits.connections
+        if len(self.connections) > 2 * most:  # as many are told already
+            self.transport.abort()
+        elif len(self.connections) > most:
+            detail = f"The server has {most:,} connections at once (SATCHEL_MAX_CONNECTIONS)."
+            self._cut_off(SatchelError(Code.TOO_MANY_CONNECTIONS, detail))
+        else:
+            self._head_alarm.set(self.limits.header_timeout, self._head_is_late)
 
     def connection_lost(self, exc: Exception | None) -> None:
         """It left."""
