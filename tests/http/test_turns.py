@@ -17,6 +17,7 @@ from satchel.config import KIB, MIB, Settings
 from satchel.http.connections.limits import Limits
 from satchel.http.connections.requests import LimitedProtocol
 from satchel.http.connections.websockets import LimitedSocketProtocol
+from satchel.http.server import FileProtocol
 from stacks import one_is_enough
 
 pytestmark = one_is_enough
@@ -190,6 +191,35 @@ async def test_a_websocket_waits_for_the_answers_before_it():
             assert len((await client.answer()).body) == MIB
         assert (await client.reader.readuntil(b"\r\n\r\n")).startswith(b"HTTP/1.1 101 ")
     assert waiting[0] < 64 * KIB  # asyncio's high-water mark
+
+
+async def test_a_file_waits_for_what_is_before_it_and_does_not_ask(tmp_path):
+    """The transport tells when all of that is gone, so nothing looks for it again and again."""
+    (tmp_path / "file").write_bytes(b"the file")
+    begun = []
+
+    async def app(scope, receive, send):
+        if scope["path"] == "/before":
+            await send({"type": "http.response.start", "status": 200, "headers": []})
+            while not protocol.transport.get_write_buffer_size():
+                await send({"type": "http.response.body", "body": bytes(16 * KIB), "more_body": True})
+            await send({"type": "http.response.body"})
+            return
+        await send({"type": "http.response.start", "status": 200, "headers": [(b"content-length", b"8")]})
+        begun.append(scope["path"])
+        with (tmp_path / "file").open("rb") as file:
+            await send({"type": "http.response.zerocopysend", "file": file.fileno(), "offset": 0, "count": 8})
+
+    async with ends(FileProtocol, app) as (client, protocol):
+        client.writer.transport.pause_reading()
+        await client.request("GET", "/before", {})
+        await client.request("GET", "/file", {})
+        await eventually(lambda: begun and protocol.flow.write_paused, "it waits to be told")
+        client.writer.transport.resume_reading()
+        received = b""
+        while not received.endswith(b"content-length: 8\r\n\r\nthe file"):
+            received = received[-100:] + await client.reader.read(64 * KIB)
+        assert protocol.transport.get_write_buffer_limits()[1] == 64 * KIB
 
 
 # Frames

@@ -182,11 +182,14 @@ class _ZeroCopy:
         await self._app(scope, receive, sending)
 
     async def _send_file(self, file: int, offset: int | None, count: int) -> None:
-        # The head of the response goes first; it is small, and mostly gone already. Nobody tells when it is.
-        while self._transport.get_write_buffer_size() and not self._cycle.disconnected:  # noqa: ASYNC110
-            await asyncio.sleep(0.001)
-        if self._cycle.disconnected:
+        # The head of the response goes first: a transport tells when all that waits is gone if nothing may wait.
+        if not self._gone:
+            self._transport.set_write_buffer_limits(0)
+            await self._cycle.flow.drain()
+        if self._gone:
+            self._cycle.disconnected = True
             return
+        self._transport.set_write_buffer_limits()
         # A descriptor of our own: the loop keeps the transport's to itself, and may close it while a thread sends.
         out = os.dup(self._transport.get_extra_info("socket").fileno())
         try:
@@ -204,6 +207,10 @@ class _ZeroCopy:
             self._cycle.disconnected = True
         finally:
             os.close(out)
+
+    @property
+    def _gone(self) -> bool:
+        return self._cycle.disconnected or self._transport.is_closing()
 
 
 async def _moved(file: int, out: int, offset: int | None, count: int) -> int:
