@@ -123,6 +123,11 @@ class Settings(BaseSettings):
         description="The values that its answer may hold, by its fields and the pages that it asks for.",
     )
     max_query_repeats: Count = Field(20, description="Its fields that ask for a value once more, as in `{ id id }`.")
+    max_connections: Count = Field(
+        4096,
+        description="Connections at once, WebSockets among them, of each process; at most a fourth of the files that "
+        "the system lets it open.",
+    )
     max_url_size: Bytes = Field(ByteSize(8 * KIB), description="The path and query of a request.")
     max_header_size: Bytes = Field(ByteSize(64 * KIB), description="All headers of a request together.")
     max_headers: Count = Field(100, description="How many headers a request may have.")

@@ -46,7 +46,7 @@ class Code(Enum):
     HEADERS_TOO_LARGE = Failure(431, "The headers are too large")
     INTERNAL = Failure(500, "Unexpected failure")
     STORE_INTEGRITY = Failure(502, "The store does not hold what the record says")
-    TOO_MANY_CONNECTIONS = Failure(503, "Too many connections from one address", retry_after=5)
+    TOO_MANY_CONNECTIONS = Failure(503, "Too many connections", retry_after=5)
     STORE_UNAVAILABLE = Failure(503, "The blob store does not answer", retry_after=5)
     DATABASE_UNAVAILABLE = Failure(503, "The database does not answer", retry_after=5)
     INSUFFICIENT_STORAGE = Failure(507, "There is no room left")

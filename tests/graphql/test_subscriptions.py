@@ -17,7 +17,7 @@ from graphql.execution.execute import map_source_to_response_event
 from hypothesis import HealthCheck, given
 from hypothesis import settings as examples
 from hypothesis import strategies as st
-from websockets.exceptions import ConnectionClosed
+from websockets.exceptions import ConnectionClosed, InvalidStatus
 from websockets.frames import Opcode
 
 from clients import client_at
@@ -345,6 +345,68 @@ async def test_operations_that_ended_do_not_count(shared_server):
             await socket.subscribe("{ __typename }", operation=str(number))
             assert await socket.next(str(number)) == {"__typename": "Query"}
             assert (await socket.receive())["type"] == "complete"
+
+
+# The handshake
+
+
+NO_HANDSHAKE = {
+    "a body in chunks": ("GET", "/graphql", {"Transfer-Encoding": "chunked"}, b"0\r\n\r\n"),
+    "a body that does not come": ("GET", "/graphql", {"Content-Length": "5"}, b""),
+    "a body that comes": ("GET", "/graphql", {"Content-Length": "5"}, b"hello"),
+    "another method": ("POST", "/graphql", {}, b""),
+    "an address that is no text": ("GET", "/graphql?\xff", {}, b""),
+    "another version": ("GET", "/graphql", {"Sec-WebSocket-Version": "12"}, b""),
+    "no key": ("GET", "/graphql", {"Sec-WebSocket-Key": ""}, b""),
+}
+
+
+@one_is_enough
+@pytest.mark.parametrize("used", [False, True])
+@pytest.mark.parametrize("why", NO_HANDSHAKE)
+async def test_a_request_that_opens_no_websocket_is_answered_and_cut(shared_server, why, used):
+    """It is refused like any other bad request, wherever that is noticed."""
+    method, path, headers, body = NO_HANDSHAKE[why]
+    async with connected(shared_server) as raw:
+        if used:
+            await raw.request("GET", "/healthz", {})
+            assert (await raw.answer()).status == 200
+        await raw.request(method, path, {**HANDSHAKE, **headers}, body)
+        answer = await raw.answer()
+        assert await raw.is_closed()
+    assert (answer.status, answer.json()["code"]) == (400, "BAD_REQUEST")
+    assert (answer.headers["connection"], answer.headers["x-content-type-options"]) == ("close", "nosniff")
+
+
+@one_is_enough
+@pytest.mark.parametrize(
+    "headers",
+    [
+        pytest.param({"Cookie": "a" * 60_000}, id="one-that-is-large"),
+        pytest.param({f"X-{number}": "a" * 600 for number in range(90)}, id="many"),
+    ],
+)
+async def test_the_headers_of_a_websocket_have_the_bounds_of_all_requests(shared_server, headers):
+    """What the settings allow opens it, such as the cookies of everything else on this host."""
+    async with opened(shared_server, additional_headers=headers) as socket:
+        await socket.initialise()
+    with pytest.raises(InvalidStatus) as refused:
+        async with opened(shared_server, additional_headers={"Cookie": "a" * 70_000}):
+            pass
+    assert refused.value.response.status_code == 431
+    assert b"SATCHEL_MAX_HEADER_SIZE" in refused.value.response.body
+
+
+@one_is_enough
+async def test_a_websocket_may_be_asked_for_behind_other_requests(shared_server):
+    """They are answered first, each by itself."""
+    async with connected(shared_server) as raw:
+        for _ in range(100):
+            await raw.request("GET", "/healthz", {})
+        await raw.request("GET", "/graphql", HANDSHAKE)
+        for _ in range(100):
+            assert (await raw.answer()).status == 200
+        assert (await raw.reader.readuntil(b"\r\n\r\n")).startswith(b"HTTP/1.1 101 ")
 
 
 # The protocol

@@ -111,6 +111,8 @@ async def test_another_sites_page_opens_no_websocket(shared_server, origin):
     assert refused.value.response.status_code == 403
     assert refused.value.response.headers["x-content-type-options"] == "nosniff"
     assert b"CROSS_ORIGIN" in refused.value.response.body
+    assert refused.value.response.headers["X-Content-Type-Options"] == "nosniff"
+    assert refused.value.response.headers["Content-Security-Policy"].startswith("default-src 'none'")
 
 
 async def test_its_own_page_opens_a_websocket(shared_server):

@@ -4,14 +4,17 @@ The times are set short, so that a test waits for what the server does and measu
 """
 
 import asyncio
-from contextlib import suppress
+import resource
+from contextlib import AsyncExitStack, suppress
 from pathlib import Path
 
 import pytest
 
 from clients import client_at
-from kept import eventually
-from raw import MULTIPART, connected, head_of_part
+from kept import PATIENCE, eventually
+from raw import MULTIPART, chunk, connected, head_of_part
+from satchel.http.server import room_for
+from sockets import opened
 from stacks import one_is_enough
 
 pytestmark = one_is_enough
@@ -89,6 +92,102 @@ async def test_many_small_requests_in_one_piece_are_not_one_large_head(shared_se
         await raw.send((HEAD + b"X-Some: " + b"a" * 900 + b"\r\n\r\n") * 300)
         for _ in range(300):
             assert (await raw.answer()).status == 200
+
+
+QUERY = chunk(b'{"query": "{ __typename }"}')
+CHUNKED = {"Content-Type": "application/json", "Transfer-Encoding": "chunked"}
+AROUND_A_BODY = [
+    pytest.param(chunk(b"")[:-2] + b"X: ", id="a-trailer"),
+    pytest.param(b"1;x=", id="an-extension"),
+]
+
+
+@pytest.mark.parametrize("start", AROUND_A_BODY)
+async def test_what_stands_around_a_body_has_a_size(shared_server, start):
+    """It may be as large as the headers; without end it is cut off, and kept nowhere."""
+    before = shared_server.memory()
+    async with connected(shared_server) as raw:
+        await raw.request("POST", "/graphql", CHUNKED, QUERY + start + b"a" * 200_000)
+        status, code, settings = refusal(await raw.answer())
+        assert await raw.flood(100 * MIB) < 20 * MIB
+    assert (status, code, settings) == (431, "HEADERS_TOO_LARGE", ["SATCHEL_MAX_HEADER_SIZE"])
+    assert shared_server.memory() - before < 8 * MIB
+
+
+async def test_trailers_count_as_headers(shared_server):
+    """Those of a request have one size together, before its body and behind it."""
+    async with connected(shared_server) as raw:
+        trailers = b"0\r\nX: %s\r\n" % (b"a" * 60_000)
+        for _ in range(2):
+            await raw.request("POST", "/graphql", CHUNKED, QUERY + trailers + b"\r\n")
+            assert (await raw.answer()).status == 200
+        await raw.request("POST", "/graphql", CHUNKED, QUERY + trailers + b"Y: %s\r\n\r\n" % (b"a" * 6000))
+        assert refusal(await raw.answer()) == (431, "HEADERS_TOO_LARGE", ["SATCHEL_MAX_HEADER_SIZE"])
+        assert await raw.is_closed()
+
+
+# --- too many ---
+
+
+@pytest.mark.settings(max_connections=3, header_timeout="60s")
+async def test_there_are_so_many_connections_and_no_more(server):
+    """One too many is told so; a WebSocket is one too, and a place that becomes free is given again."""
+
+    async def asked():
+        async with connected(server) as raw:
+            await raw.request("GET", "/healthz", {})
+            answer = await raw.answer()
+            if answer.status != 200:
+                assert answer.headers["retry-after"] == "5"
+                assert refusal(answer) == (503, "TOO_MANY_CONNECTIONS", ["SATCHEL_MAX_CONNECTIONS"])
+                assert await raw.is_closed()
+            return answer.status
+
+    async with opened(server) as socket, connected(server), connected(server) as used:
+        await used.request("GET", "/healthz", {})
+        assert (await used.answer()).status == 200
+        for _ in range(5):
+            assert await asked() == 503
+        await socket.initialise()
+        await used.request("GET", "/healthz", {})
+        assert (await used.answer()).status == 200
+    async with asyncio.timeout(PATIENCE):
+        while await asked() != 200:
+            pass
+
+
+@pytest.mark.settings(max_connections=20, header_timeout="60s")
+async def test_who_comes_while_many_are_refused_is_not_answered(server):
+    """What waits to be told has a bound, too; once they left there is room again."""
+    async with AsyncExitStack() as exits:
+        crowd = [await exits.enter_async_context(connected(server)) for _ in range(40)]
+        for raw in crowd[20:]:
+            assert (await raw.answer()).status == 503
+        async with connected(server) as raw:
+            assert await raw.is_closed()
+    async with connected(server) as raw:
+        await raw.request("GET", "/healthz", {})
+        assert (await raw.answer()).status in {200, 503}
+
+
+@pytest.fixture
+def files():
+    """Sets how many files this process may open, until the test is over."""
+    before = resource.getrlimit(resource.RLIMIT_NOFILE)
+    yield lambda soft: resource.setrlimit(resource.RLIMIT_NOFILE, (soft, before[1]))
+    resource.setrlimit(resource.RLIMIT_NOFILE, before)
+
+
+def test_a_server_may_open_the_files_that_its_connections_need(files):
+    """As far as the system lets; there are fewer connections where that is not enough."""
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    files(1024)
+    assert room_for(300) == 300
+    assert resource.getrlimit(resource.RLIMIT_NOFILE) == (1200, hard)
+    assert room_for(100) == 100
+    assert resource.getrlimit(resource.RLIMIT_NOFILE) == (1200, hard)
+    if hard != resource.RLIM_INFINITY:
+        assert room_for(hard) == hard // 4
 
 
 # --- too slow ---

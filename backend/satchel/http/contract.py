@@ -35,6 +35,7 @@ EVERYWHERE = failures(
         414: "The address is too long.",
         421: "This server does not go by the name in `Host`.",
         431: "The headers are too many or too large.",
+        503: "There are too many connections.",
     }
 )
 """What stands before the routes answers so, whichever is asked."""

@@ -18,7 +18,7 @@ JSON = "application/json"
 
 # Of an answer that says nothing else: it is taken as the type that it has, runs and loads nothing, and no other site's
 # page gets it, frames it or keeps a hold on the window that shows it.
-_SAFE_HEADERS = {
+SAFE_HEADERS = {
     "X-Content-Type-Options": "nosniff",
     "Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'",
     "Cross-Origin-Resource-Policy": "same-origin",
@@ -99,7 +99,7 @@ class SafeHeaders:
         async def with_headers(message: Message) -> None:
             if message["type"] in {"http.response.start", "websocket.http.response.start"}:
                 headers = MutableHeaders(raw=message["headers"])
-                for name, value in _SAFE_HEADERS.items():
+                for name, value in SAFE_HEADERS.items():
                     headers.setdefault(name, value)
             await send(message)
 

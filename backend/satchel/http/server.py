@@ -4,10 +4,13 @@ import asyncio
 import gc
 import ipaddress
 import os
+import resource
 import socket
 from collections.abc import MutableMapping
+from dataclasses import replace
 from typing import Any, Self, cast
 
+import structlog
 import uvicorn
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from uvicorn.protocols.http.httptools_impl import RequestResponseCycle
@@ -21,12 +24,17 @@ from satchel.http.connections.websockets import LimitedSocketProtocol
 from satchel.readiness import writable
 from satchel.threads import run_in
 
+_FILES = 4  # that may be open for each connection
+
+log = structlog.get_logger(__name__)
+
 
 class Server(uvicorn.Server):
     """Serves an application, and says where it listens and keeps its data once both are true."""
 
     def __init__(self, app: ASGIApp, settings: Settings) -> None:
         limits = Limits.of(settings)
+        limits = replace(limits, connections=room_for(limits.connections))
         config = uvicorn.Config(
             app,
             host=settings.host,
@@ -96,6 +104,24 @@ def _deaf(host: str, port: int, error: OSError) -> OSError:
     return OSError(f"nothing can listen on {host} port {port} (SATCHEL_HOST, SATCHEL_PORT): {why}")
 
 
+def room_for(connections: int) -> int:
+    """How many of these connections the system has room for, once this process may open as many files as it can need.
+
+    Each is a file to the system, and a transfer takes two more; as many again are there while they are refused.
+    Where no file can be opened, libuv may end the listening for good (`uv__emfile_trick`).
+    """
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = _FILES * connections
+    if hard != resource.RLIM_INFINITY:
+        wanted = min(wanted, hard)
+    if soft != resource.RLIM_INFINITY and soft < wanted:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
+    room = wanted // _FILES
+    if room < connections:
+        log.warning("few files can be opened, so there are fewer connections", files=wanted, connections=room)
+    return room
+
+
 class FileProtocol(LimitedProtocol):
     """uvicorn's protocol for large bodies: two copies less on the way in, and none on the way out.
 
@@ -156,11 +182,14 @@ class _ZeroCopy:
         await self._app(scope, receive, sending)
 
     async def _send_file(self, file: int, offset: int | None, count: int) -> None:
-        # The head of the response goes first; it is small, and mostly gone already. Nobody tells when it is.
-        while self._transport.get_write_buffer_size() and not self._cycle.disconnected:  # noqa: ASYNC110
-            await asyncio.sleep(0.001)
-        if self._cycle.disconnected:
+        # The head of the response goes first: a transport tells when all that waits is gone if nothing may wait.
+        if not self._gone:
+            self._transport.set_write_buffer_limits(0)
+            await self._cycle.flow.drain()
+        if self._gone:
+            self._cycle.disconnected = True
             return
+        self._transport.set_write_buffer_limits()
         # A descriptor of our own: the loop keeps the transport's to itself, and may close it while a thread sends.
         out = os.dup(self._transport.get_extra_info("socket").fileno())
         try:
@@ -178,6 +207,10 @@ class _ZeroCopy:
             self._cycle.disconnected = True
         finally:
             os.close(out)
+
+    @property
+    def _gone(self) -> bool:
+        return self._cycle.disconnected or self._transport.is_closing()
 
 
 async def _moved(file: int, out: int, offset: int | None, count: int) -> int:

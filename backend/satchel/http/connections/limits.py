@@ -1,16 +1,21 @@
-"""The bounds of a connection, and the watch over what it does not take."""
+"""The bounds of a connection, the answer to whoever breaks one, and the watch over what it does not take."""
 
 import asyncio
 from dataclasses import dataclass
 from typing import Any, Self, cast
 
+from uvicorn.protocols.http.httptools_impl import STATUS_LINE
+
 from satchel.config import Settings
+from satchel.errors import SatchelError
+from satchel.http.guards import SAFE_HEADERS, problem
 
 
 @dataclass(frozen=True)
 class Limits:
-    """The bounds of one connection: sizes in bytes, times in seconds, the rate in bytes a second."""
+    """The bounds of a connection, and of their number: sizes in bytes, times in seconds, the rate in bytes a second."""
 
+    connections: int
     url_size: int
     header_size: int
     headers: int
@@ -24,6 +29,7 @@ class Limits:
     def of(cls, settings: Settings) -> Self:
         """Those that the settings name."""
         return cls(
+            connections=settings.max_connections,
             url_size=int(settings.max_url_size),
             header_size=int(settings.max_header_size),
             headers=settings.max_headers,
@@ -33,6 +39,13 @@ class Limits:
             send_timeout=settings.send_timeout.total_seconds(),
             drain=int(settings.refusal_drain),
         )
+
+
+def refusal(error: SatchelError) -> bytes:
+    """The whole answer to what no application was asked, after which the connection ends."""
+    response = problem(error, {**SAFE_HEADERS, "Connection": "close"})
+    head = [STATUS_LINE[response.status_code], *(b"%s: %s\r\n" % header for header in response.raw_headers)]
+    return b"".join([*head, b"\r\n", bytes(response.body)])
 
 
 class Alarm:

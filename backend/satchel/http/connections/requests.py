@@ -10,14 +10,14 @@ import asyncio
 from typing import Any
 
 from uvicorn.config import Config
-from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from uvicorn.server import ServerState
 
 from satchel.config import KIB
 from satchel.errors import Code, SatchelError
-from satchel.http.connections.limits import Alarm
+from satchel.http.connections.limits import Alarm, refusal
 from satchel.http.connections.turns import Flow, InTurns
-from satchel.http.guards import DRAIN_SECONDS, problem
+from satchel.http.guards import DRAIN_SECONDS
 
 AT_ONCE = 32 * KIB  # bytes; the smallest request has some twenty, and a chunk of a body has six
 
@@ -46,15 +46,24 @@ class LimitedProtocol(InTurns, HttpToolsProtocol):
         self._body_alarm = Alarm(self.loop)
         self._body_size = 0
         self._body_left = 0  # of a body whose length was declared
+        self._framing = 0  # bytes in pieces without any of the body: sizes of chunks, their extensions, trailers
         self._waited_for_us = False
+        self._upgrading = False
 
     # --- the connection ---
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """A client came, and has so long for the head of its first request."""
+        """A client came, and has so long for the head of its first request, if there is room for it."""
         super().connection_made(transport)
         self.flow: Flow = Flow(self.transport)
-        self._head_alarm.set(self.limits.header_timeout, self._head_is_late)
+        most = self.limits.connections
+        if len(self.connections) > 2 * most:  # as many are told already
+            self.transport.abort()
+        elif len(self.connections) > most:
+            detail = f"The server has {most:,} connections at once (SATCHEL_MAX_CONNECTIONS)."
+            self._cut_off(SatchelError(Code.TOO_MANY_CONNECTIONS, detail))
+        else:
+            self._head_alarm.set(self.limits.header_timeout, self._head_is_late)
 
     def connection_lost(self, exc: Exception | None) -> None:
         """It left."""
@@ -63,11 +72,17 @@ class LimitedProtocol(InTurns, HttpToolsProtocol):
         super().connection_lost(exc)
 
     def handle_websocket_upgrade(self) -> None:
-        """From here on, the limits of WebSockets hold."""
+        """From here on, the limits of WebSockets hold; what was asked before is answered first."""
+        self._upgrading = self._is_answering
+        if self._upgrading:
+            return
+        self._unset_keepalive_if_required()
         self._head_alarm.unset()
         self._writes.end()
         self._untaken.clear()  # the peer was to wait for the answer
         super().handle_websocket_upgrade()
+        if self.flow.write_paused:  # which a transport tells once
+            self.transport.get_protocol().pause_writing()
 
     def data_received(self, data: bytes) -> None:
         """Bytes came. Where they are of one body, there is no need for turns."""
@@ -88,13 +103,12 @@ class LimitedProtocol(InTurns, HttpToolsProtocol):
         if self._dropped is not None or self.transport.is_closing():
             return
         if not self._in_head:
-            if not self._body_alarm.is_set:
-                self._begin_body_window()
+            self._count_framing()
         elif not self._ended:
             self._count_head()
 
     def _may_take(self) -> bool:
-        return not self.pipeline
+        return not self.pipeline and not self._upgrading
 
     def _hold(self, *, held: bool) -> None:
         self.flow.hold(held=held)
@@ -115,8 +129,9 @@ class LimitedProtocol(InTurns, HttpToolsProtocol):
             self._refuse(Code.URI_TOO_LONG, f"The address may have {limit:,} bytes at most (SATCHEL_MAX_URL_SIZE).")
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        """One of its headers is in."""
-        super().on_header(name, value)
+        """One of its headers is in, or a trailer, which is none and merely counts (RFC 9110, 6.5.1)."""
+        if self._in_head:
+            super().on_header(name, value)
         if len(self.headers) > self.limits.headers:
             most = self.limits.headers
             self._refuse(Code.HEADERS_TOO_LARGE, f"A request may have {most} headers (SATCHEL_MAX_HEADERS).")
@@ -131,6 +146,10 @@ class LimitedProtocol(InTurns, HttpToolsProtocol):
         super().on_headers_complete()
         self._body_size, self._waited_for_us = 0, False
         self._body_left = next((int(value) for name, value in self.headers if name == b"content-length"), 0)
+        self._framing = -self._fed
+        chunked = any(name == b"transfer-encoding" for name, _ in self.headers)
+        if (self._body_left or chunked) and self.parser.should_upgrade() and self._should_upgrade():
+            self._refuse(Code.BAD_REQUEST, "A WebSocket is opened by a request without a body.")
 
     def _count_head(self) -> None:
         """The parser tells of a header only when that is whole, so all that comes is counted too, and timed."""
@@ -161,6 +180,7 @@ class LimitedProtocol(InTurns, HttpToolsProtocol):
         """A piece of the body came."""
         self._body_size += len(body)
         self._body_left -= len(body)
+        self._framing = -self._fed
         super().on_body(body)
         self._waited_for_us = self._waited_for_us or self.flow.read_paused
 
@@ -170,6 +190,14 @@ class LimitedProtocol(InTurns, HttpToolsProtocol):
         self._in_head = self._ended = True
         self._head_size = self._head_bytes = 0
         super().on_message_complete()
+
+    def _count_framing(self) -> None:
+        """The parser tells nothing of what stands around a body, and keeps a trailer until that is whole."""
+        self._framing += self._fed
+        if self._framing > self.limits.header_size:
+            self._cut_off(SatchelError(*self._too_large))
+        elif not self._body_alarm.is_set:
+            self._begin_body_window()
 
     def _begin_body_window(self) -> None:
         self._body_size, self._waited_for_us = 0, self.flow.read_paused
@@ -200,7 +228,10 @@ class LimitedProtocol(InTurns, HttpToolsProtocol):
         """All is handed to the transport."""
         super().on_response_complete()
         self._writes.begin()
-        self._go_on()
+        if self._upgrading and not self.transport.is_closing():
+            self.handle_websocket_upgrade()
+        else:
+            self._go_on()
 
     @property
     def _is_answering(self) -> bool:
@@ -230,10 +261,7 @@ class LimitedProtocol(InTurns, HttpToolsProtocol):
         if started:
             self.transport.close()
             return
-        response = problem(error, {"Connection": "close"})
-        lines = [STATUS_LINE[response.status_code]]
-        lines += [b"%s: %s\r\n" % header for header in response.raw_headers]
-        self.transport.write(b"".join([*lines, b"\r\n", bytes(response.body)]))
+        self.transport.write(refusal(error))
         self._dropped = 0
         self.flow.resume_reading()
         self.transport.write_eof()

@@ -1,13 +1,22 @@
 """WebSockets: uvicorn's protocol, in turns, and for peers that listen."""
 
-from typing import Any
+import sys
+from typing import Any, cast
 
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
+from websockets import http11
+from websockets.frames import Frame
+from websockets.http11 import Request
 
 from satchel.config import KIB
+from satchel.errors import Code, SatchelError
+from satchel.http.connections.limits import refusal
 from satchel.http.connections.turns import InTurns
 
 FRAMES_AT_ONCE = 8 * KIB  # bytes; the smallest frame has six
+
+# A head comes here once it was parsed within the limits of all requests, which are settings and the only ones.
+http11.MAX_LINE_LENGTH = http11.MAX_NUM_HEADERS = sys.maxsize
 
 
 class LimitedSocketProtocol(InTurns, WebSocketsSansIOProtocol):
@@ -17,6 +26,30 @@ class LimitedSocketProtocol(InTurns, WebSocketsSansIOProtocol):
     """
 
     at_once = FRAMES_AT_ONCE
+
+    def taken(self, piece: bytes) -> None:
+        """Of the head, or of frames. A head that opens no WebSocket is answered, and the connection ends."""
+        super().taken(piece)
+        if self.conn.handshake_exc is not None and not self.transport.is_closing():
+            self.close_sent = True
+            self.transport.write(refusal(SatchelError(Code.BAD_REQUEST, f"No WebSocket: {self.conn.handshake_exc}.")))
+            self._writes.begin()
+            self.transport.close()
+
+    def handle_connect(self, event: Request) -> None:
+        """Ask the application, unless there is nothing to ask."""
+        self.conn.accept(event)
+        if self.conn.handshake_exc is None:
+            super().handle_connect(event)
+
+    def handle_cont(self, event: Frame) -> None:
+        """Join what came of a message: by itself, a frame takes memory even where there is nothing in it."""
+        came = self.frames[0]
+        message = came if isinstance(came, bytearray) else bytearray(came)
+        message += event.data
+        self.frames = [bytes(message) if event.fin else cast("bytes", message)]
+        if event.fin:
+            self.send_receive_event_to_app()
 
     def resume_writing(self) -> None:
         """The peer took much of what waited for it."""
