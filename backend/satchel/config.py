@@ -108,7 +108,8 @@ class Settings(BaseSettings):
     max_page_size: Count = Field(500, description="The most files that one page of a listing holds.")
     max_pdf_unpacked: Bytes = Field(
         ByteSize(256 * MIB),
-        description="What the object streams of a PDF may unpack to; one that has more is saved instead of shown.",
+        description="What the object streams of a PDF may unpack to, or what takes as long to look through; one that "
+        "has more is saved instead of shown.",
     )
     refusal_drain: Bytes = Field(
         ByteSize(4 * MIB), description="What is still read of a body after it was refused, so that the client sees why."

@@ -4,6 +4,7 @@ import json
 import re
 import socket
 import threading
+import zlib
 from contextlib import suppress
 from typing import Any
 
@@ -168,6 +169,9 @@ def forms() -> dict[str, bytes]:
         "a file of boundaries that are none": post(upload, kind, file(b"\r\n--stall" * (4 * MIB // 9))),
         "a file of line ends": post(upload, kind, file(b"\r\n" * 2 * MIB)),
         "a file of dashes": post(upload, kind, file(b"\r\n--" * MIB)),
+        "a PDF of empty object streams": post(upload, kind, file(_PDF + _STREAM * (8 * MIB // len(_STREAM)), "a.pdf")),
+        "a PDF of empty objects": post(upload, kind, file(_PDF + b" obj<<>>" * MIB, "a.pdf")),
+        "a PDF that unpacks without an end": post(upload, kind, file(_PDF + _bomb(), "a.pdf")),
         "an ordinary file": post(upload, kind, file(bytes(range(256)) * (32 * MIB // 256))),
         "a file of markup": post(upload, kind, file(b"<svg " * (MIB // 5), "a.svg")),
         "a file of an unfinished comment": post(upload, kind, file(b"<!--" * (MIB // 4), "a.html")),
@@ -184,6 +188,15 @@ def forms() -> dict[str, bytes]:
         "fields of 4 MiB": post("/graphql", kind, field("operations", "a" * 4 * MIB) + END),
         "a file for a field": post("/graphql", kind, b"".join(mapped) + file(b"\r\n--stall" * (MIB // 9), key="0")),
     }
+
+
+_PDF = b"%PDF-1.7\n"
+_HEAD = b" obj<</First 4/Filter/FlateDecode>>stream\n"
+_STREAM = _HEAD + zlib.compress(b"")
+
+
+def _bomb() -> bytes:
+    return _HEAD + zlib.compress(b"/J" * 128 * MIB)
 
 
 def _nested(depth: int) -> dict[str, Any]:

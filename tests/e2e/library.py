@@ -71,8 +71,13 @@ def pdf(text: str = "A page from Satchel's tests") -> bytes:
     )
 
 
-def packed_pdf(action: str = "<< /S /GoTo /D [3 0 R /Fit] >>") -> bytes:
-    """A document of one page that does something when it is opened, with its objects packed as most writers do it."""
+def packed_pdf(
+    action: str = "<< /S /GoTo /D [3 0 R /Fit] >>", described: bytes = b"/Type /ObjStm /Filter /FlateDecode"
+) -> bytes:
+    """A document of one page that does something when it is opened, with its objects packed as most writers do it.
+
+    `described` begins the dictionary of the stream that they are packed in.
+    """
     objects = [
         f"<< /Type /Catalog /Pages 2 0 R /OpenAction {action} >>",
         "<< /Type /Pages /Kids [3 0 R] /Count 1 >>",
@@ -81,7 +86,7 @@ def packed_pdf(action: str = "<< /S /GoTo /D [3 0 R /Fit] >>") -> bytes:
     places = [sum(len(each) + 1 for each in objects[:number]) for number in range(len(objects))]
     index = " ".join(f"{number} {place}" for number, place in enumerate(places, 1)) + " "
     packed = zlib.compress(f"{index}{' '.join(objects)}".encode())
-    head = b"<< /Type /ObjStm /N 3 /First %d /Filter /FlateDecode /Length %d >>" % (len(index), len(packed))
+    head = b"<< %s /N 3 /First %d /Length %d >>" % (described, len(index), len(packed))
     body, entries = b"%PDF-1.5\n", [(0, 0, 255), *((2, 5, place) for place in range(len(objects)))]
     for number, stream in (4, b"<< /Length 0 >>\nstream\n\nendstream"), (5, head + b"\nstream\n%s\nendstream" % packed):
         entries.append((1, len(body), 0))

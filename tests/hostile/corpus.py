@@ -22,6 +22,7 @@ class As(Enum):
     SCRIPT = "script"
     STYLE = "style"
     PLAYLIST = "playlist"
+    PAPER = "paper"  # of which the viewer opens a box
     NOTHING = "nothing"  # no browser of today takes it, or none without a person who saves and opens it
 
 
@@ -231,8 +232,8 @@ class Corpus:
     def _documents(self) -> None:
         tag = f"<script>{self.script}</script>"
         script = "app.alert('MARK'); " + f"this.submitForm('{self.address}'); app.launchURL('{self.address}')"
+        run = f"/JS ({_escaped(script)})"
         for name, action in {
-            "script.pdf": f"<< /S /JavaScript /JS ({_escaped(script)}) >>",
             "link.pdf": f"<< /S /URI /URI ({self.address}) >>",
             "form.pdf": f"<< /S /SubmitForm /F << /FS /URL /F ({self.address}) >> /Fields [] >>",
             "program.pdf": "<< /S /Launch /F (/bin/sh) >>",
@@ -240,10 +241,25 @@ class Corpus:
             "script address.pdf": f"<< /S /URI /URI (javascript:{_escaped(self.script)}) >>",
         }.items():
             self._add(name, _with_action(pdf(), action), "application/pdf", As.NOTHING)
-        spelled = f"<< /S /J#61vaScript /JS ({_escaped(script)}) >>"
-        self._add("script spelled otherwise.pdf", _with_action(pdf(), spelled), "application/pdf", As.NOTHING)
-        packed = packed_pdf(f"<< /S /JavaScript /JS ({_escaped(script)}) >>")
-        self._add("packed script.pdf", packed, "application/pdf", As.NOTHING)
+        for name, paper in {
+            "script.pdf": _with_action(pdf(), f"<< /S /JavaScript {run} >>"),
+            "script spelled otherwise.pdf": _with_action(pdf(), f"<< /S /J#61vaScript {run} >>"),
+            "script of a field.pdf": _with_field(pdf(), f"<< {run} >>"),
+            "script of a field that goes elsewhere.pdf": _with_field(pdf(), f"<< /S /GoTo {run} >>"),
+            **{
+                f"packed script{how}.pdf": packed_pdf(f"<< /S /JavaScript {run} >>", described)
+                for how, described in {
+                    "": b"/Type /ObjStm /Filter /FlateDecode",
+                    " behind a comment": b"/Filter /FlateDecode %<<\n/Type /ObjStm",
+                    " behind an object in a comment": b"/Filter /FlateDecode %7 0 obj <<\n/Type /ObjStm",
+                    " behind an object that is read over": b"/Filter /FlateDecode /X 7 0 obj << /Type /ObjStm",
+                    " behind an end that is read over": b"/Filter /FlateDecode /X endobj 7 0 obj << /Type /ObjStm",
+                    " between odd blanks": b"/Filter\x80/FlateDecode\xff/Type\x80/ObjStm",
+                    " in depth": b"/Filter /FlateDecode /X << /Y (>> stream) >> /Type /ObjStm",
+                }.items()
+            },
+        }.items():
+            self._add(name, paper, "application/pdf", As.PAPER)
         mhtml = (
             "MIME-Version: 1.0\r\nContent-Type: multipart/related; boundary=b\r\n\r\n"
             f"--b\r\nContent-Type: text/html\r\n\r\n{tag}\r\n--b--\r\n"
@@ -299,6 +315,15 @@ def _with_text(picture: bytes, text: bytes) -> bytes:
 def _with_action(document: bytes, action: str) -> bytes:
     """The same PDF, which does something when it is opened. Its places are those of before: viewers mend that."""
     return document.replace(b"/Type /Catalog", b"/Type /Catalog /OpenAction " + action.encode(), 1)
+
+
+def _with_field(document: bytes, action: str) -> bytes:
+    """The same PDF, which shows a field and does something before."""
+    field = f"""5 0 obj << /Type /Annot /Subtype /Widget /FT /Tx /T (a) /V (b) /Rect [9 9 99 50] /F 4
+        /DA (/Helv 12 Tf 0 g) /AA << /F {action} >> >> endobj\n""".encode()
+    shown = document.replace(b"/Type /Catalog", b"/Type /Catalog /AcroForm << /Fields [5 0 R] >>", 1)
+    shown = shown.replace(b"/Type /Page ", b"/Type /Page /Annots [5 0 R] ", 1)
+    return shown.replace(b"xref\n0 5", field + b"xref\n0 5", 1)
 
 
 def _escaped(text: str) -> str:

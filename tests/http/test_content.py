@@ -210,12 +210,12 @@ async def test_only_what_is_safe_is_shown(reader, name, data, shown_as):
 
 
 @one_is_enough
-@pytest.mark.parametrize(("unpacked", "shown"), [(999, True), (1001, False)])
-@pytest.mark.settings(max_pdf_unpacked=1000)
+@pytest.mark.parametrize(("unpacked", "shown"), [(90_000, True), (100_001, False)])
+@pytest.mark.settings(max_pdf_unpacked=100_000)
 async def test_a_pdf_too_large_to_be_looked_into_is_saved(client, unpacked, shown):
     """What its object streams unpack to is looked at to a bound; beyond it there might be a script."""
     packed = zlib.compress(b" " * unpacked)
-    stream = b"1 0 obj << /Type /ObjStm /Filter /FlateDecode >> stream\n" + packed + b"\nendstream endobj\n"
+    stream = b"1 0 obj << /Type /ObjStm /First 0 /Filter /FlateDecode >> stream\n" + packed + b"\nendstream endobj\n"
     file = await upload(client, "a.pdf", b"%PDF-1.7\n" + stream)
     assert file["content_type"] == ("application/pdf" if shown else "application/pdf; scripts=yes")
     assert (file["preview_url"] is not None) == shown

@@ -171,7 +171,7 @@ def problem(error: SatchelError, headers: dict[str, str] | None = None) -> Respo
     return Response(
         orjson.dumps(error.problem()),
         error.code.value.status,
-        {**_SAFE_HEADERS, **error.headers(), **(headers or {}), "Cache-Control": "no-store"},
+        {**SAFE_HEADERS, **error.headers(), **(headers or {}), "Cache-Control": "no-store"},
         media_type="application/problem+json",
     )
 

@@ -8,7 +8,7 @@ from uvicorn.protocols.http.httptools_impl import STATUS_LINE
 
 from satchel.config import Settings
 from satchel.errors import SatchelError
-from satchel.http.guards import SAFE_HEADERS, problem
+from satchel.http.guards import problem
 
 
 @dataclass(frozen=True)
@@ -43,7 +43,7 @@ class Limits:
 
 def refusal(error: SatchelError) -> bytes:
     """The whole answer to what no application was asked, after which the connection ends."""
-    response = problem(error, {**SAFE_HEADERS, "Connection": "close"})
+    response = problem(error, {"Connection": "close"})
     head = [STATUS_LINE[response.status_code], *(b"%s: %s\r\n" % header for header in response.raw_headers)]
     return b"".join([*head, b"\r\n", bytes(response.body)])
 
