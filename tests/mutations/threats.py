@@ -1072,13 +1072,6 @@ CONNECTIONS = [
         "http/test_turns.py::test_the_frames_of_a_message_are_kept_joined",
     ),
     Mutation(
-        "the safe headers of a refusal before the application",
-        "http/connections/limits.py",
-        "{**SAFE_HEADERS, ",
-        "{",
-        "http/test_slow_and_large.py::test_an_address_has_a_length",
-    ),
-    Mutation(
         "the safe headers of a refused WebSocket",
         "http/guards.py",
         'in {"http.response.start", "websocket.http.response.start"}',
@@ -1170,7 +1163,7 @@ ANSWERS = [
     Mutation(
         "the safe headers of refusals by a connection",
         "http/guards.py",
-        "{**_SAFE_HEADERS, **error.headers(),",
+        "{**SAFE_HEADERS, **error.headers(),",
         "{**error.headers(),",
         "http/test_slow_and_large.py::test_an_address_has_a_length",
     ),
