@@ -312,3 +312,18 @@ async def test_a_client_that_takes_nothing_is_cut_off(hasty, path):
         await eventually(lambda: sockets_of(hasty) == idle)
     async with client_at(hasty) as client:
         await client.delete(f"/files/{stored['id']}")
+
+
+async def test_a_client_that_takes_little_gets_it_all(serve):
+    """Whoever takes something now and then is slow, and not gone, though the kernel never has much room for more."""
+    server = await serve(send_timeout="2s")
+    async with client_at(server) as client:
+        stored = (await client.post("/files/upload", files={"file": ("a.bin", b"a" * 32 * MIB)})).json()
+    async with connected(server) as raw:
+        await raw.request("GET", stored["download_url"], {})
+        await raw.reader.readuntil(b"\r\n\r\n")
+        slow = 200
+        for _ in range(slow):  # for three times as long as nothing may be taken
+            await raw.reader.readexactly(2048)
+            await asyncio.sleep(0.03)
+        assert await raw.reader.readexactly(32 * MIB - slow * 2048)

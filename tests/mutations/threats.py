@@ -148,6 +148,20 @@ WEBSOCKETS = [
         "graphql/test_subscriptions.py::test_a_message_that_does_not_conform_is_invalid",
     ),
     Mutation(
+        "the patience with a client that takes little",
+        "http/server.py",
+        "if _waiting(out) >= before:",
+        "if True:",
+        "http/test_slow_and_large.py::test_a_client_that_takes_little_gets_it_all",
+    ),
+    Mutation(
+        "the end of a download that nobody takes",
+        "http/server.py",
+        "async with asyncio.timeout(self._timeout):",
+        "async with asyncio.timeout(None):",
+        "http/test_slow_and_large.py::test_a_client_that_takes_nothing_is_cut_off",
+    ),
+    Mutation(
         "the look whether a peer is still there",
         "http/server.py",
         "ws_ping_interval=settings.websocket_ping_interval.total_seconds()",

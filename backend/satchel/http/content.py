@@ -139,8 +139,7 @@ async def _answer(request: Request, files: FileService, record: FileRecord, show
     blob = await files.read(record, start, stop - start)
     if part is not Outcome.WHOLE:
         headers["Content-Range"] = f"bytes {start}-{stop - 1}/{record.size}"
-    timeout = files.settings.send_timeout.total_seconds()
-    return ByteStream(blob, 200 if part is Outcome.WHOLE else 206, headers, timeout)
+    return ByteStream(blob, 200 if part is Outcome.WHOLE else 206, headers)
 
 
 def _misused(headers: Headers) -> bool:
@@ -232,15 +231,14 @@ class ByteStream(Response):
 
     The blob is closed however the response ends. A failure of the store before the first byte is raised; after it, the
     connection breaks off short of the Content-Length, which is the only way left to tell the client. So it does when
-    the client takes longer than `timeout` seconds for one chunk.
+    the server gives the client up.
     """
 
-    def __init__(self, blob: BlobReader, status_code: int, headers: Mapping[str, str], timeout: float) -> None:
+    def __init__(self, blob: BlobReader, status_code: int, headers: Mapping[str, str]) -> None:
         self.status_code = status_code
         self.background = None
         self.init_headers(headers)
         self._blob = blob
-        self._timeout = timeout
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Send it all, or as much as the client stays for."""
@@ -260,14 +258,13 @@ class ByteStream(Response):
             # A server hands a chunk to its transport and waits, when it gets the next one, until that has drained: so
             # this plain loop reads one chunk while the one before is on its way, and holds two at most.
             while not client_left.done():
-                async with asyncio.timeout(self._timeout):
-                    await send(message)
+                await send(message)
                 if not message["more_body"]:
                     return
                 message = await anext(rest)
         except (SatchelError, EOFError, OSError) as error:
             # Returning without the last message makes the server close the connection.
-            log.warning("download broken off", reason=str(error) or "the client stopped reading")
+            log.warning("download broken off", reason=str(error))
         finally:
             client_left.cancel()
 

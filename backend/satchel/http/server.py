@@ -1,12 +1,16 @@
 """The server: uvicorn, and the one thing that it lacks for a file service, sending files without copying them."""
 
 import asyncio
+import fcntl
 import gc
 import ipaddress
 import os
 import resource
 import socket
+import sys
+import termios
 from collections.abc import MutableMapping
+from contextlib import suppress
 from dataclasses import replace
 from typing import Any, Self, cast
 
@@ -136,7 +140,7 @@ class FileProtocol(LimitedProtocol):
         super().on_body(body)
 
     def _start_asgi_task(self, cycle: RequestResponseCycle, app: Any) -> None:
-        super()._start_asgi_task(cycle, cast("Any", _ZeroCopy(app, cycle, self.transport)))
+        super()._start_asgi_task(cycle, cast("Any", _ZeroCopy(app, cycle, self.transport, self.limits.send_timeout)))
 
 
 class _Pieces:
@@ -161,10 +165,11 @@ class _Pieces:
 class _ZeroCopy:
     """One request of an application that may send files."""
 
-    def __init__(self, app: ASGIApp, cycle: RequestResponseCycle, transport: asyncio.Transport) -> None:
+    def __init__(self, app: ASGIApp, cycle: RequestResponseCycle, transport: asyncio.Transport, timeout: float) -> None:
         self._app = app
         self._cycle = cycle
         self._transport = transport
+        self._timeout = timeout
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Offer the extension, and answer its messages."""
@@ -197,7 +202,7 @@ class _ZeroCopy:
                 try:
                     sent = await _moved(file, out, offset, count)
                 except BlockingIOError:
-                    await writable(out)
+                    await self._room(out)
                     continue
                 if sent == 0:
                     raise EOFError("the file ends too early")
@@ -208,9 +213,25 @@ class _ZeroCopy:
         finally:
             os.close(out)
 
+    async def _room(self, out: int) -> None:
+        """Wait for a client that takes some of what waits for it. Raises TimeoutError where it takes nothing."""
+        while True:
+            before = _waiting(out)
+            with suppress(TimeoutError):
+                async with asyncio.timeout(self._timeout):
+                    return await writable(out)
+            # The kernel tells of room only when there is much, and a slow client is still one.
+            if _waiting(out) >= before:
+                raise TimeoutError("the client stopped reading")
+
     @property
     def _gone(self) -> bool:
         return self._cycle.disconnected or self._transport.is_closing()
+
+
+def _waiting(out: int) -> int:
+    """The bytes that wait in a socket for its peer."""
+    return int.from_bytes(fcntl.ioctl(out, termios.TIOCOUTQ, bytes(4)), sys.byteorder)
 
 
 async def _moved(file: int, out: int, offset: int | None, count: int) -> int:
