@@ -49,7 +49,7 @@ describe("a failure", () => {
   /** What the page never meets, or asks for nothing of; and refusals of which only the server's sentence tells the limit. */
   const unworded = [
     ["METHOD_NOT_ALLOWED", "NOT_ACCEPTABLE", "UNSUPPORTED_MEDIA_TYPE", "URI_TOO_LONG", "TOO_MANY_SUBSCRIPTIONS"],
-    ["CURSOR_EXPIRED"],
+    ["FORBIDDEN_DESTINATION", "PRECONDITION_FAILED", "RANGE_NOT_SATISFIABLE", "CURSOR_EXPIRED"],
     ["BAD_REQUEST", "BAD_MULTIPART", "QUERY_TOO_COMPLEX"],
   ].flat();
 
