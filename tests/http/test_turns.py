@@ -2,7 +2,7 @@
 
 import asyncio
 import socket
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from itertools import pairwise
 from types import SimpleNamespace
 
@@ -176,12 +176,13 @@ async def test_a_websocket_waits_for_the_answers_before_it():
         await send({"type": "http.response.start", "status": 200, "headers": [(b"content-length", b"%d" % MIB)]})
         await send({"type": "http.response.body", "body": bytes(MIB)})
 
-    async with ends(LimitedProtocol, app) as (client, protocol):
+    async with ends(LimitedProtocol, app) as (client, protocol), AsyncExitStack() as exits:
         client.writer.transport.pause_reading()
         for _ in range(20):
             await client.request("GET", "/", {})
         await client.request("GET", "/", HANDSHAKE)
         await eventually(lambda: begun)
+        exits.callback(protocol.flow.resume_writing)  # whoever was forgotten would wait for it past the test
         for _ in range(100):
             await asyncio.sleep(0)
         assert begun == ["http"] * len(begun)

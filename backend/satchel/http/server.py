@@ -112,7 +112,8 @@ def room_for(connections: int) -> int:
     """How many of these connections the system has room for, once this process may open as many files as it can need.
 
     Each is a file to the system, and a transfer takes two more; as many again are there while they are refused.
-    Where no file can be opened, libuv may end the listening for good (`uv__emfile_trick`).
+    Where no file can be opened any more, libuv closes what comes, by means of a spare file (`uv__emfile_trick`); if a
+    thread takes that one, uvloop gets an error instead and listens no longer.
     """
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     wanted = _FILES * connections
