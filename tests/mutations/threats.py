@@ -1065,13 +1065,6 @@ CONNECTIONS = [
         "http/test_turns.py::test_a_websocket_waits_for_the_answers_before_it",
     ),
     Mutation(
-        "the refusal of a body before a WebSocket",
-        "http/connections/requests.py",
-        "        if (self._body_left or chunked) and",
-        "        if False and",
-        "graphql/test_subscriptions.py::test_a_request_that_opens_no_websocket_is_answered_and_cut",
-    ),
-    Mutation(
         "the answer to a head that opens no WebSocket",
         "http/connections/websockets.py",
         "        if self.conn.handshake_exc is not None and",

@@ -147,9 +147,6 @@ class LimitedProtocol(InTurns, HttpToolsProtocol):
         self._body_size, self._waited_for_us = 0, False
         self._body_left = next((int(value) for name, value in self.headers if name == b"content-length"), 0)
         self._framing = -self._fed
-        chunked = any(name == b"transfer-encoding" for name, _ in self.headers)
-        if (self._body_left or chunked) and self.parser.should_upgrade() and self._should_upgrade():
-            self._refuse(Code.BAD_REQUEST, "A WebSocket is opened by a request without a body.")
 
     def _count_head(self) -> None:
         """The parser tells of a header only when that is whole, so all that comes is counted too, and timed."""
