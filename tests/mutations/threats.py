@@ -988,13 +988,6 @@ CONNECTIONS = [
         "http/test_slow_and_large.py::test_a_client_that_takes_nothing_is_cut_off",
     ),
     Mutation(
-        "the time for a download that is not taken",
-        "http/content.py",
-        "async with asyncio.timeout(self._timeout):",
-        "async with asyncio.timeout(None):",
-        "http/test_slow_and_large.py::test_a_client_that_takes_nothing_is_cut_off",
-    ),
-    Mutation(
         "the length of an address",
         "http/connections/requests.py",
         "        if len(self.url) > limit:",
