@@ -170,7 +170,8 @@ def _guard(app: FastAPI, settings: Settings) -> None:
     """Put what stands before the routes in its order, the innermost first."""
     app.add_middleware(KnownPlaces, hosts=settings.hosts, origins=settings.origins)
     app.add_middleware(guards.LastResort)
-    app.add_middleware(guards.EarlyAnswers, drain=int(settings.refusal_drain))
+    patience = settings.refusal_timeout.total_seconds()
+    app.add_middleware(guards.EarlyAnswers, drain=int(settings.refusal_drain), seconds=patience)
     if settings.origins:
         app.add_middleware(
             CORSMiddleware,

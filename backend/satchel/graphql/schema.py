@@ -32,8 +32,6 @@ from satchel.graphql.types import (
 from satchel.http.guards import internal
 from satchel.metadata import EventKind, FileOrder
 
-MAX_IDS = 1000
-
 log = structlog.get_logger(__name__)
 
 Session = Info[Context, None]
@@ -125,9 +123,12 @@ class Mutation:
     @strawberry.mutation(description="Delete many files at once; those that are not there are named and no failure.")
     async def delete_files(self, info: Session, ids: list[strawberry.ID]) -> DeleteFilesPayload:
         """One transaction for all."""
-        if len(ids) > MAX_IDS:
-            raise SatchelError(Code.BAD_REQUEST, f"At most {MAX_IDS} files are deleted at once.")
-        deleted, missing = await info.context.files.delete_all(ids)
+        files = info.context.files
+        most = files.settings.max_delete_files
+        if len(ids) > most:
+            detail = f"At most {most:,} files are deleted at once (SATCHEL_MAX_DELETE_FILES)."
+            raise SatchelError(Code.BAD_REQUEST, detail)
+        deleted, missing = await files.delete_all(ids)
         return DeleteFilesPayload(
             ids=[strawberry.ID(str(record.id)) for record in deleted], missing=[strawberry.ID(id) for id in missing]
         )

@@ -13,7 +13,6 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from satchel.errors import Code, SatchelError
 from satchel.http.body import ClientGone
 
-DRAIN_SECONDS = 5
 JSON = "application/json"
 
 # Of an answer that says nothing else: it is taken as the type that it has, runs and loads nothing, and no other site's
@@ -37,9 +36,10 @@ class EarlyAnswers:
     https://www.rfc-editor.org/rfc/rfc9112#section-9.6
     """
 
-    def __init__(self, app: ASGIApp, drain: int) -> None:
+    def __init__(self, app: ASGIApp, drain: int, seconds: float) -> None:
         self._app = app
         self._drain = drain
+        self._seconds = seconds
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass the request on, watching whether its body was read when the answer ends."""
@@ -70,7 +70,7 @@ class EarlyAnswers:
     async def _read_rest(self, receive: Receive) -> None:
         dropped = 0
         try:
-            async with asyncio.timeout(DRAIN_SECONDS):
+            async with asyncio.timeout(self._seconds):
                 while dropped < self._drain:
                     message = await receive()
                     dropped += len(message.get("body", b""))

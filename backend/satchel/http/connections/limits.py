@@ -24,6 +24,7 @@ class Limits:
     body_rate: int
     send_timeout: float
     drain: int
+    drain_timeout: float
 
     @classmethod
     def of(cls, settings: Settings) -> Self:
@@ -38,6 +39,7 @@ class Limits:
             body_rate=int(settings.min_body_rate),
             send_timeout=settings.send_timeout.total_seconds(),
             drain=int(settings.refusal_drain),
+            drain_timeout=settings.refusal_timeout.total_seconds(),
         )
 
 

@@ -17,7 +17,6 @@ from satchel.config import KIB
 from satchel.errors import Code, SatchelError
 from satchel.http.connections.limits import Alarm, refusal
 from satchel.http.connections.turns import Flow, InTurns
-from satchel.http.guards import DRAIN_SECONDS
 
 AT_ONCE = 32 * KIB  # bytes; the smallest request has some twenty, and a chunk of a body has six
 
@@ -263,4 +262,4 @@ class LimitedProtocol(InTurns, HttpToolsProtocol):
         self.flow.resume_reading()
         self.transport.write_eof()
         self._writes.begin()
-        self._head_alarm.set(DRAIN_SECONDS, self.transport.close)
+        self._head_alarm.set(self.limits.drain_timeout, self.transport.close)
