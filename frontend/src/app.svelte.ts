@@ -91,8 +91,8 @@ const changes = new Changes((all) => {
   for (const store of [list, selection, opened, renaming, copies]) store.apply(all);
 });
 
-/** Loads the list and follows what happens to it, as long as the page is there. */
-export function start(): void {
+/** Follows what happens to the list as long as the page is there, and loads it; resolves when there is an answer. */
+export function start(): Promise<void> {
   live.listen({
     changed: (event) => changes.soon(event),
     expired: () => {
@@ -112,7 +112,7 @@ export function start(): void {
       if (live.state === "live") wake();
     });
   });
-  void list.reload();
+  return list.reload();
 }
 
 /** Whether files may be changed; where not, the reader is told. */
