@@ -68,7 +68,7 @@ SCROLL = """async ([grid, steps]) => {
 WATCH_ROWS = """(row) => {
   const look = () => {
     if (!document.querySelector(row)) requestAnimationFrame(look);
-    else requestAnimationFrame((now) => console.info("first rows", now)); // the frame with them has been drawn
+    else requestAnimationFrame(() => console.info("first rows", performance.now())); // the frame with them is drawn
   };
   requestAnimationFrame(look);
 }"""
