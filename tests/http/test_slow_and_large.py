@@ -25,10 +25,22 @@ HASTY = {"header_timeout": "0.5s", "keep_alive_timeout": "0.5s", "body_timeout":
 
 
 @pytest.fixture(scope="module")
-async def hasty(open_server):
-    """A server that waits for nobody."""
+async def started(open_server):
+    """A server that waits for nobody, and how many sockets it holds before anybody has come."""
     async with open_server(**HASTY) as server:
-        yield server
+        yield server, sockets_of(server)
+
+
+@pytest.fixture(scope="module")
+def hasty(started):
+    """That server."""
+    return started[0]
+
+
+@pytest.fixture
+def idle(started):
+    """Those sockets."""
+    return started[1]
 
 
 def refusal(answer):
@@ -297,9 +309,8 @@ def sockets_of(server):
 
 
 @pytest.mark.parametrize("path", ["/files/{id}/download", "/openapi.json"])
-async def test_a_client_that_takes_nothing_is_cut_off(hasty, path):
+async def test_a_client_that_takes_nothing_is_cut_off(hasty, idle, path):
     """The server keeps neither the connection nor what waits in it; others are served meanwhile."""
-    idle = sockets_of(hasty)
     async with client_at(hasty) as client:
         stored = (await client.post("/files/upload", files={"file": ("a.bin", b"a" * 32 * MIB)})).json()
     await eventually(lambda: sockets_of(hasty) == idle)
