@@ -111,12 +111,13 @@ class Settings(BaseSettings):
         description="What the object streams of a PDF may unpack to, or what takes as long to look through; one that "
         "has more is saved instead of shown.",
     )
-    max_delete_files: Count = Field(1000, description="How many files one `deleteFiles` may name.")
+    max_delete_files: Count = Field(1000, description="How many files one operation may name to `deleteFiles`.")
     refusal_drain: Bytes = Field(
         ByteSize(4 * MIB), description="What is still read of a body after it was refused, so that the client sees why."
     )
     refusal_timeout: Seconds = Field(timedelta(seconds=5), description="How long that may take.")
 
+    max_query_length: Count = Field(65_536, description="The characters of a GraphQL document.")
     max_query_tokens: Count = Field(1000, description="The words and signs of a GraphQL document.")
     max_query_depth: Count = Field(8, description="How deep its fields nest, those of introspection apart.")
     max_query_aliases: Count = Field(15, description="Its aliases, those of fragments wherever they are used.")

@@ -100,6 +100,11 @@ def too_many_files(limit: int) -> SatchelError:
     return SatchelError(Code.PAYLOAD_TOO_LARGE, detail)
 
 
+def too_many_deletions(limit: int) -> SatchelError:
+    """BAD_REQUEST, with the most files that an operation may name to delete them."""
+    return SatchelError(Code.BAD_REQUEST, f"At most {limit:,} files are deleted at once (SATCHEL_MAX_DELETE_FILES).")
+
+
 def not_found(file_id: object) -> SatchelError:
     """NOT_FOUND for an id, malformed ones included: an id that is no UUID names no file."""
     return SatchelError(Code.NOT_FOUND, f"There is no file with the id {str(file_id)[:64]!r}.")

@@ -21,6 +21,7 @@ Result = dict[str, Any]
 
 KIB, MIB = 2**10, 2**20
 LIMIT = 256 * KIB  # of a JSON body, as it is set
+DOCUMENT = 64 * KIB  # of a document, likewise
 IDS = "mutation ($ids: [ID!]!) { deleteFiles(ids: $ids) { ids missing } }"
 SEARCH = "query ($s: String) { files(first: 500, filter: {search: $s}) { totalCount nodes { id } } }"
 AFTER = "query ($s: String) { files(after: $s) { nodes { id } } }"
@@ -88,8 +89,8 @@ def _of_graphql(file_id: str) -> dict[str, bytes]:
         "JSON, objects without end": hostile.graphql_body(b'{"a":' * (room // 5)),
         "JSON, many values": hostile.operation("{ __typename }", {"x": [0] * (room // 3)}),
         "JSON, one string": hostile.operation("{ __typename }", {"x": "a" * room}),
-        "a document of one token": hostile.operation("a" * room),
-        "a document of comments": hostile.operation("#\n" * (room // 4) + "{ __typename }"),
+        "a document of one token": hostile.operation("a" * DOCUMENT),
+        "a document of comments": hostile.operation("#\n" * (DOCUMENT // 2 - 8) + "{ __typename }"),
         "1,000 tokens": hostile.operation("{" + "__typename " * 990 + "}"),
         "1,000 fields that there are not": hostile.operation("{" + " ".join(f"fil{n}" for n in range(990)) + "}"),
         "1,000 fields below one": hostile.operation("{ files { nodes {" + "id " * 980 + "} } }"),

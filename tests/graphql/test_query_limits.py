@@ -43,6 +43,11 @@ def tokens(count):
     return "mutation { deleteFiles(ids: [" + '"" ' * (count - 13) + "]) { ids } }"
 
 
+def long(length):
+    """What is short but for its end."""
+    return "{ __typename }".ljust(length)
+
+
 FIELDS = "{ nodes { id filename size contentType kind hash uploadDate objectName copies previewUrl downloadUrl } }"
 INTROSPECTION = get_introspection_query(
     specified_by_url=True, directive_is_repeatable=True, input_value_deprecation=True
@@ -58,6 +63,7 @@ def twice_introspected():
 
 
 BROKEN = [
+    pytest.param(long(65_537), "SATCHEL_MAX_QUERY_LENGTH", id="length"),
     pytest.param(tokens(1001), "SATCHEL_MAX_QUERY_TOKENS", id="tokens"),
     pytest.param(nested(9), "SATCHEL_MAX_QUERY_DEPTH", id="depth"),
     pytest.param(aliases(16), "SATCHEL_MAX_QUERY_ALIASES", id="aliases"),
@@ -95,6 +101,7 @@ BROKEN = [
     pytest.param(twice_introspected(), "SATCHEL_MAX_QUERY_COST", id="two-introspections"),
 ]
 KEPT = [
+    pytest.param(long(65_536), id="length"),
     pytest.param(tokens(1000), id="tokens"),
     pytest.param(aliases(15), id="aliases"),
     pytest.param("{" + "__typename " * 21 + "}", id="repeats"),
@@ -130,7 +137,7 @@ async def test_an_operation_at_the_limit_is_run(shared_client, query):
     ("query", "variables"),
     [
         ("{" + " ".join(f"none{number}" for number in range(500)) + "}", {}),
-        ("mutation ($ids: [ID!]!) { deleteFiles(ids: $ids) { ids } }", {"ids": [None] * 5000}),
+        ("mutation ($ids: [ID!]!) { deleteFiles(ids: $ids) { ids } }", {"ids": [None] * 900}),
     ],
 )
 async def test_an_answer_does_not_list_every_mistake(shared_client, query, variables):
@@ -228,6 +235,39 @@ async def test_a_page_that_is_no_number_is_refused_as_such(shared_client, value)
     query = f"query ($n: Int! = 1) {{ {PAGE} }}"
     answer = (await asked(shared_client, query, variables={"n": value})).json()
     assert {error["extensions"]["code"] for error in answer["errors"]} == {"BAD_REQUEST"}
+
+
+NAMED = "ids: $ids) { ids }"
+DELETIONS = [
+    pytest.param(f"mutation ($ids: [ID!]!) {{ deleteFiles({NAMED} }}", {"ids": [None] * 21}, id="before-they-are-read"),
+    pytest.param("mutation { deleteFiles(ids: [" + '"", ' * 21 + "]) { ids } }", {}, id="in-the-text"),
+    pytest.param("mutation ($ids: [ID!]! = [" + '"", ' * 21 + f"]) {{ deleteFiles({NAMED} }}", {}, id="as-a-default"),
+    pytest.param(
+        f"mutation ($ids: [ID!]!) {{ a: deleteFiles({NAMED} b: deleteFiles({NAMED} }}",
+        {"ids": [""] * 11},
+        id="together",
+    ),
+    pytest.param(
+        f"mutation ($ids: [ID!]!) {{ ...M ...M }} fragment M on Mutation {{ deleteFiles({NAMED} }}",
+        {"ids": [""] * 11},
+        id="in-a-fragment",
+    ),
+]
+
+
+@pytest.mark.settings(max_delete_files=20)
+@pytest.mark.parametrize(("query", "variables"), DELETIONS)
+async def test_the_files_that_an_operation_deletes_are_counted(server, query, variables):
+    """At every door, before they are looked at: one mistake is told, however many there are."""
+    request = {"query": query, "variables": variables}
+    async with client_at(server) as client:
+        [error] = (await client.post("/graphql", json=request)).json()["errors"]
+    assert error["extensions"]["code"] == "BAD_REQUEST"
+    assert "SATCHEL_MAX_DELETE_FILES" in error["message"]
+    async with opened(server) as socket:
+        await socket.initialise()
+        await socket.send("subscribe", id="1", payload=request)
+        assert "SATCHEL_MAX_DELETE_FILES" in (await socket.error())["message"]
 
 
 CYCLES = [

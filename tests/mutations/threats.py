@@ -553,8 +553,8 @@ FORMS = [
     Mutation(
         "the number of files that an operation makes of those in a request",
         "graphql/limits.py",
-        "meter.operation(chosen).files > limits.files:",
-        "operation.uploads.total() > limits.files:",
+        "if running.files > limits.files:",
+        "if operation.uploads.total() > limits.files:",
         "graphql/test_multipart_requests.py::test_the_number_of_files_that_a_request_makes_has_a_limit",
     ),
     Mutation(
@@ -706,6 +706,13 @@ FORMS = [
 
 OPERATIONS = [
     Mutation(
+        "the length of a document",
+        "graphql/limits.py",
+        "    if len(query) > limits.length:",
+        "    if False:",
+        "graphql/test_query_limits.py::test_an_operation_that_asks_for_too_much_is_refused",
+    ),
+    Mutation(
         "the number of tokens",
         "graphql/limits.py",
         "parse(query, max_tokens=limits.tokens)",
@@ -753,6 +760,20 @@ OPERATIONS = [
         "            return max(0, int(GraphQLInt.parse_value(value)))  #",
         "            return max(0, value) if isinstance(value, int) else int(argument.default_value)  #",
         "graphql/test_query_limits.py::test_the_page_is_counted_as_it_is_run",
+    ),
+    Mutation(
+        "the number of files that an operation deletes",
+        "graphql/limits.py",
+        "if running.ids > limits.deletions:",
+        "if False:",
+        "graphql/test_query_limits.py::test_the_files_that_an_operation_deletes_are_counted",
+    ),
+    Mutation(
+        "counting the ids in variables",
+        "graphql/limits.py",
+        "        ids = self._variables.get(value.name.value) if isinstance(value, VariableNode) else _plain(value)",
+        "        ids = _plain(value)",
+        "graphql/test_query_limits.py::test_the_files_that_an_operation_deletes_are_counted",
     ),
     Mutation(
         "the refusal of many operations in one request",

@@ -10,12 +10,14 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Self
 
 from graphql import (
+    ArgumentNode,
     DocumentNode,
     FieldNode,
     FragmentDefinitionNode,
     FragmentSpreadNode,
     GraphQLError,
     GraphQLField,
+    GraphQLID,
     GraphQLInt,
     GraphQLNamedType,
     GraphQLSchema,
@@ -38,7 +40,7 @@ from graphql import (
 )
 
 from satchel.config import Settings
-from satchel.errors import Code, SatchelError, too_many_files
+from satchel.errors import Code, SatchelError, too_many_deletions, too_many_files
 
 if TYPE_CHECKING:
     from satchel.graphql.operation import Operation
@@ -51,6 +53,7 @@ PAGE = "first"
 class Limits:
     """The bounds of one operation, and whether it may ask for the schema."""
 
+    length: int
     tokens: int
     depth: int
     aliases: int
@@ -58,12 +61,14 @@ class Limits:
     cost: int
     repeats: int
     files: int
+    deletions: int
     introspection: bool = True
 
     @classmethod
     def of(cls, settings: Settings) -> Self:
         """Those that the settings name."""
         return cls(
+            settings.max_query_length,
             settings.max_query_tokens,
             settings.max_query_depth,
             settings.max_query_aliases,
@@ -71,12 +76,15 @@ class Limits:
             settings.max_query_cost,
             settings.max_query_repeats,
             settings.max_files_per_request,
+            settings.max_delete_files,
             settings.introspection,
         )
 
 
 def parsed(query: str, limits: Limits) -> DocumentNode:
     """The document. Raises QUERY_TOO_COMPLEX for one that is too long, and GraphQLError for one that is none."""
+    if len(query) > limits.length:
+        raise _too_complex("length", limits.length)
     try:
         return parse(query, max_tokens=limits.tokens)
     except GraphQLSyntaxError as error:
@@ -89,7 +97,7 @@ def limit(schema: GraphQLSchema, document: DocumentNode, operation: "Operation",
     """Measure a document as it is run for `operation`.
 
     Raises:
-        SatchelError: QUERY_TOO_COMPLEX or PAYLOAD_TOO_LARGE, naming the setting.
+        SatchelError: QUERY_TOO_COMPLEX, PAYLOAD_TOO_LARGE or BAD_REQUEST, naming the setting.
         GraphQLError: for fragments that contain themselves.
     """
     chosen = get_operation_ast(document, operation.name)
@@ -103,8 +111,13 @@ def limit(schema: GraphQLSchema, document: DocumentNode, operation: "Operation",
     # Validation compares each field with all others of its selection that have its name, and what is below them.
     if meter.repeats() > limits.repeats:
         raise _too_complex("repeats", limits.repeats)
-    if chosen is not None and meter.operation(chosen).files > limits.files:
+    if chosen is None:
+        return
+    running = meter.operation(chosen)
+    if running.files > limits.files:
         raise too_many_files(limits.files)
+    if running.ids > limits.deletions:  # before they are coerced, which takes a while for very many
+        raise too_many_deletions(limits.deletions)
 
 
 def _too_complex(name: str, most: int) -> SatchelError:
@@ -113,11 +126,12 @@ def _too_complex(name: str, most: int) -> SatchelError:
     )
 
 
-@dataclass(frozen=True)
+@dataclass(slots=True)
 class _Size:
     """What a selection amounts to.
 
-    Its values are told `once`, and `each` for every entry of the page it is in; `files` are those that it uploads.
+    Its values are told `once`, and `each` for every entry of the page it is in; `files` are those that it uploads, and
+    `ids` those that it names in lists, to be deleted.
     """
 
     depth: int = 0
@@ -126,16 +140,20 @@ class _Size:
     once: int = 0
     each: int = 0
     files: int = 0
+    ids: int = 0
 
-    def __add__(self, other: "_Size") -> "_Size":
-        return _Size(
-            max(self.depth, other.depth),
-            self.aliases + other.aliases,
-            self.directives + other.directives,
-            self.once + other.once,
-            self.each + other.each,
-            self.files + other.files,
-        )
+    def add(self, other: "_Size") -> None:
+        """What stands beside it."""
+        self.depth = max(self.depth, other.depth)
+        self.aliases += other.aliases
+        self.directives += other.directives
+        self.once += other.once
+        self.each += other.each
+        self.files += other.files
+        self.ids += other.ids
+
+
+_Plain = int | list[None] | None
 
 
 class _Meter:
@@ -159,7 +177,7 @@ class _Meter:
         size = _Size()
         for node in self._document.definitions:
             if isinstance(node, OperationDefinitionNode):
-                size += self.operation(node)
+                size.add(self.operation(node))
         for name in self._fragments:
             self._fragment(name)
         return size
@@ -167,7 +185,9 @@ class _Meter:
     def operation(self, node: OperationDefinitionNode) -> _Size:
         """One operation."""
         root = self._schema.get_root_type(node.operation)
-        return self._selections(node.selection_set, root) + _Size(directives=len(node.directives or ()))
+        size = self._selections(node.selection_set, root)
+        size.directives += len(node.directives or ())
+        return size
 
     def repeats(self) -> int:
         """The fields that stand for a value which another field of the same selection stands for, in all selections.
@@ -196,7 +216,8 @@ class _Meter:
     def _selections(self, selected: SelectionSetNode, parent: GraphQLNamedType | None) -> _Size:
         size = _Size()
         for node in selected.selections:
-            size += self._selection(node, parent) + _Size(directives=len(node.directives or ()))
+            size.add(self._selection(node, parent))
+            size.directives += len(node.directives or ())
         return size
 
     def _selection(self, node: SelectionNode, parent: GraphQLNamedType | None) -> _Size:
@@ -214,7 +235,8 @@ class _Meter:
         if name not in self._sizes:
             self._sizes[name] = None
             inner = self._selections(node.selection_set, self._type(node.type_condition.name.value))
-            self._sizes[name] = inner + _Size(directives=len(node.directives or ()))
+            inner.directives += len(node.directives or ())
+            self._sizes[name] = inner
         size = self._sizes[name]
         if size is None:
             raise GraphQLError(f"Cannot spread fragment {name!r} within itself.", node)
@@ -222,20 +244,23 @@ class _Meter:
 
     def _field(self, node: FieldNode, parent: GraphQLNamedType | None) -> _Size:
         definition = self._definition(node.name.value, parent)
-        inner = _Size()
+        size = _Size()
         if node.selection_set:
-            inner = self._selections(node.selection_set, get_named_type(definition.type) if definition else None)
-        once, each = inner.once + 1, inner.each
+            size = self._selections(node.selection_set, get_named_type(definition.type) if definition else None)
         if definition is not None and is_list_type(get_nullable_type(definition.type)):
-            once, each = 1, inner.once + inner.each
+            size.once, size.each = 1, size.once + size.each
+        else:
+            size.once += 1
         entries = self._entries(node, definition)
         if entries is not None:
-            once, each = once + entries * each, 0
+            size.once, size.each = size.once + entries * size.each, 0
         # Introspection nests deeper than any question about files; validation bounds it.
-        depth = inner.depth + 1 if node.name.value not in {"__schema", "__type"} else 1
-        aliases = inner.aliases + (node.alias is not None)
-        files = inner.files + sum(self._files(given.value) for given in node.arguments or ())
-        return _Size(depth, aliases, inner.directives, once, each, files)
+        size.depth = size.depth + 1 if node.name.value not in {"__schema", "__type"} else 1
+        size.aliases += node.alias is not None
+        for given in node.arguments or ():
+            size.files += self._files(given.value)
+            size.ids += self._ids(given, definition)
+        return size
 
     def _definition(self, name: str, parent: GraphQLNamedType | None) -> GraphQLField | None:
         if parent is self._schema.query_type and name in {"__schema", "__type"}:
@@ -250,7 +275,7 @@ class _Meter:
         if argument is None:
             return None
         given = next((given.value for given in node.arguments or () if given.name.value == PAGE), None)
-        value = self._variables.get(given.name.value) if isinstance(given, VariableNode) else _number(given)
+        value = self._variables.get(given.name.value) if isinstance(given, VariableNode) else _plain(given)
         try:
             return max(0, int(GraphQLInt.parse_value(value)))  # 500.0 is a number of entries too
         except GraphQLError:
@@ -262,17 +287,29 @@ class _Meter:
             return sum(self._files(entry) for entry in value.values)
         return self._uploads.get(value.name.value, 0) if isinstance(value, VariableNode) else 0
 
+    def _ids(self, given: ArgumentNode, definition: GraphQLField | None) -> int:
+        """How many ids are given to an argument that takes a list of them."""
+        argument = definition.args.get(given.name.value) if definition else None
+        if argument is None or get_named_type(argument.type) is not GraphQLID:
+            return 0
+        value = given.value
+        ids = self._variables.get(value.name.value) if isinstance(value, VariableNode) else _plain(value)
+        return len(ids) if isinstance(ids, list) else 0
+
     def _type(self, name: str) -> GraphQLNamedType | None:
         return self._schema.type_map.get(name)
 
 
-def _defaults(operation: OperationDefinitionNode | None) -> dict[str, int | None]:
-    """What the variables of an operation are where none is given, of those that are numbers."""
+def _defaults(operation: OperationDefinitionNode | None) -> dict[str, _Plain]:
+    """What the variables of an operation are where none is given."""
     declared = operation.variable_definitions or () if operation else ()
-    return {variable.variable.name.value: _number(variable.default_value) for variable in declared}
+    return {variable.variable.name.value: _plain(variable.default_value) for variable in declared}
 
 
-def _number(node: ValueNode | None) -> int | None:
+def _plain(node: ValueNode | None) -> _Plain:
+    """What a value says, as far as it is measured: numbers, and how long lists are."""
+    if isinstance(node, ListValueNode):
+        return [None] * len(node.values)
     return int(node.value) if isinstance(node, IntValueNode) and len(node.value) < 20 else None
 
 

@@ -122,13 +122,8 @@ class Mutation:
 
     @strawberry.mutation(description="Delete many files at once; those that are not there are named and no failure.")
     async def delete_files(self, info: Session, ids: list[strawberry.ID]) -> DeleteFilesPayload:
-        """One transaction for all."""
-        files = info.context.files
-        most = files.settings.max_delete_files
-        if len(ids) > most:
-            detail = f"At most {most:,} files are deleted at once (SATCHEL_MAX_DELETE_FILES)."
-            raise SatchelError(Code.BAD_REQUEST, detail)
-        deleted, missing = await files.delete_all(ids)
+        """One transaction for all; `limits` has counted them."""
+        deleted, missing = await info.context.files.delete_all(ids)
         return DeleteFilesPayload(
             ids=[strawberry.ID(str(record.id)) for record in deleted], missing=[strawberry.ID(id) for id in missing]
         )
