@@ -4,6 +4,7 @@ import { gzipSync } from "node:zlib";
 import { svelte } from "@sveltejs/vite-plugin-svelte";
 import type { Rolldown } from "vite";
 import { defineConfig, type Plugin } from "vitest/config";
+import { link } from "./src/api/first";
 
 const here = (path: string) => fileURLToPath(new URL(path, import.meta.url));
 
@@ -27,6 +28,14 @@ function earlyTheme(): Plugin {
       const built = Object.values(bundle ?? {}).find((each) => each.type === "asset" && each.names.includes(name));
       return [{ tag: "script", attrs: { src: built ? `/${built.fileName}` : source }, injectTo: "head-prepend" }];
     },
+  };
+}
+
+/** Asks for the first page of the list in the head of the page, behind the theme. */
+function firstPage(): Plugin {
+  return {
+    name: "satchel:first-page",
+    transformIndexHtml: () => [{ tag: "link", attrs: link(), injectTo: "head" }],
   };
 }
 
@@ -70,7 +79,12 @@ export default defineConfig(({ mode }) => ({
   root: here("."),
   base: "/",
   publicDir: false,
-  plugins: [svelte({ configFile: false, compilerOptions: { runes: true } }), earlyTheme(), firstLoad(100 * 1024)],
+  plugins: [
+    svelte({ configFile: false, compilerOptions: { runes: true } }),
+    earlyTheme(),
+    firstPage(),
+    firstLoad(100 * 1024),
+  ],
   build: {
     outDir: here("../backend/satchel/static/app"),
     emptyOutDir: true,

@@ -161,7 +161,7 @@ def create_app(stack: Stack) -> FastAPI:
     for router in ROUTERS:
         app.include_router(router)
     docs_routes(app)
-    app.mount("/", site.Assets(directory=site.APP, check_dir=False))
+    app.mount("/", site.Assets(site.APP))
     _guard(app, stack.settings)
     return app
 

@@ -1,6 +1,7 @@
 /** The composition root: every store of the page, wired together. Components take them from here. */
 import { deleteWhileLeaving, mutate, query } from "./api/client";
 import { DeleteFiles, FilePage, OneFile, RenameFile, type StoredFile, Totals } from "./api/documents";
+import { preloaded } from "./api/first";
 import { isReachable } from "./api/upload";
 import { Changes } from "./files/changes";
 import { Cursor } from "./files/cursor.svelte";
@@ -35,7 +36,7 @@ export const access = $state({ readOnly: false });
 
 export const list: FileList = new FileList({
   page: async (wanted, signal) => {
-    const answer = await query(FilePage, wanted, signal);
+    const answer = (await preloaded(wanted, signal)) ?? (await query(FilePage, wanted, signal));
     access.readOnly = answer.data?.readOnly ?? access.readOnly;
     return answer;
   },

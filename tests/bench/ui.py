@@ -63,14 +63,18 @@ SCROLL = """async ([grid, steps]) => {
   }
 }"""
 
-# Since the page began to load: when rows of files, not their placeholders, stand on the screen. The page tells it by
-# itself, because who asks a page loads half a megabyte of script into it first.
+# Since the page began to load: when a row of a file, not its placeholder, is presented on the screen, as the browser
+# tells it (https://wicg.github.io/element-timing/). The page says it by itself, because who asks a page loads half a
+# megabyte of script into it first.
 WATCH_ROWS = """(row) => {
-  const look = () => {
-    if (!document.querySelector(row)) requestAnimationFrame(look);
-    else requestAnimationFrame(() => console.info("first rows", performance.now())); // the frame with them is drawn
-  };
-  requestAnimationFrame(look);
+  new PerformanceObserver((list) => {
+    for (const { renderTime } of list.getEntries()) console.info("first rows", renderTime);
+  }).observe({ type: "element" });
+  new MutationObserver((_, observer) => {
+    const cell = document.querySelector(`${row} .size`);
+    cell?.setAttribute("elementtiming", "size");
+    if (cell) observer.disconnect();
+  }).observe(document, { childList: true, subtree: true });
 }"""
 
 

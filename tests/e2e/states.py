@@ -213,28 +213,28 @@ async def _failing(manager: FileManager) -> AsyncIterator[str]:
             await asyncio.wait_for(answering.wait(), SECONDS)
         await route.fulfill(status=503, json=REFUSED)
 
-    await page.route("**/graphql", refuse)
+    await page.route("**/graphql**", refuse)
     await page.reload()
     await expect(manager.grid).to_have_attribute("aria-busy", "true")
     yield "loading"
     answering.set()
     await expect(page.get_by_role("heading", name="The files could not be loaded")).to_be_visible()
     yield "failed"
-    await page.unroute("**/graphql", refuse)
+    await page.unroute("**/graphql**", refuse)
     await page.get_by_role("button", name="Try again").click()
     await expect(manager.row("new.txt")).to_be_visible()
 
     async def refuse_order(route):
         await refuse(route) if _sorts(route.request.post_data) else await route.continue_()
 
-    await page.route("**/graphql", refuse_order)
+    await page.route("**/graphql**", refuse_order)
     if page.viewport_size["width"] > 760:
         await manager.header("Name").click()
     else:
         await page.get_by_role("combobox", name="Order").select_option("FILENAME_ASC")
     await expect(page.get_by_role("alert")).to_contain_text("The files could not be loaded again.")
     yield "failed-again"
-    await page.unroute("**/graphql", refuse_order)
+    await page.unroute("**/graphql**", refuse_order)
 
 
 def _sorts(body: str | None) -> bool:

@@ -39,6 +39,13 @@ async def library(page, full_server):
     return manager
 
 
+# The page learns of it with the next frame, and until then the rows of the place before stand there.
+SCROLL = """(grid, row) => {
+  grid.scrollTop = row * 52;
+  return new Promise((resolve) => requestAnimationFrame(() => requestAnimationFrame(resolve)));
+}"""
+
+
 async def drawn(manager):
     """The names of the rows that exist, by their place in the whole list."""
     rows = await manager.rows.evaluate_all(
@@ -59,7 +66,7 @@ async def test_every_row_is_reached_and_few_exist(library):
     library.page.on("request", note)
     seen = {}
     for top in range(0, len(FILES), 9):
-        await library.grid.evaluate("(grid, row) => { grid.scrollTop = row * 52 }", top)
+        await library.grid.evaluate(SCROLL, top)
         await expect(library.row_at(top)).to_be_visible()
         await expect(library.grid.get_by_text("Loading…")).to_have_count(0)
         assert await library.grid.get_by_role("row").count() < 60
@@ -69,6 +76,22 @@ async def test_every_row_is_reached_and_few_exist(library):
     assert len(cursors) >= 2
     assert None not in cursors, "a later page is asked for by the key of the last row"
     assert len(set(cursors)) == len(cursors), "no page is read twice"
+
+
+async def test_the_first_rows_are_asked_for_once_by_the_head_of_the_page(library):
+    """They are on their way before there is a script, and the script takes what comes."""
+    asked = []
+
+    def note(request):
+        # What comes by its address, and what a script would send.
+        if "query+FilePage" in request.url or "query FilePage" in (request.post_data or ""):
+            asked.append(request.method)
+
+    library.page.on("request", note)
+    await library.page.reload()
+    await expect(library.row_at(0)).to_be_visible()
+    await expect(library.state).to_have_text("Live")
+    assert asked == ["GET"]
 
 
 async def test_search_finds_a_part_of_a_name(library):

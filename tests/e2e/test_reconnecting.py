@@ -74,11 +74,11 @@ async def test_a_window_opened_while_the_server_is_down_says_so_and_recovers(man
     """A list that could not be read says what failed; it is read when the reader asks again."""
     await store(server, "found.txt", b"here")
     await manager.lists("found.txt")
-    await manager.page.route("**/graphql", lambda route: route.abort())
+    await manager.page.route("**/graphql**", lambda route: route.abort())
     await manager.page.reload()
     await expect(manager.page.get_by_role("heading", name="The files could not be loaded")).to_be_visible()
     await expect(manager.page.get_by_text("The server cannot be reached.")).to_be_visible()
-    await manager.page.unroute("**/graphql")
+    await manager.page.unroute("**/graphql**")
     await manager.page.get_by_role("button", name="Try again").click()
     await manager.lists("found.txt")
     await expect(manager.state).to_have_text("Live")

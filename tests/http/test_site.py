@@ -95,6 +95,29 @@ async def test_scripts_are_sent_packed(shared_server, script, takes):
     assert "immutable" in answer.headers["cache-control"]
 
 
+@pytest.mark.parametrize("takes", ["gzip", "identity"])
+async def test_a_script_that_is_kept_in_memory_is_answered_as_from_the_disk(serve, script, takes):
+    """Each time, to HEAD and in part too; nobody gets the form that another one took."""
+    server = await serve()
+    address, data = script
+    answers = [await raw_get(server, address, **{"Accept-Encoding": takes}) for _ in range(2)]
+    for answer, body in answers:
+        assert (gzip.decompress(body) if takes == "gzip" else body) == data
+        assert stable(answer) == stable(answers[0][0])
+    async with client_at(server) as client:
+        asked = {"Accept-Encoding": takes}
+        assert stable(await client.head(address, headers=asked)) == stable(answers[0][0])
+        part = await client.get(address, headers={"Range": "bytes=1-3", "Accept-Encoding": "identity"})
+        assert (part.status_code, part.content) == (206, data[1:4])
+        other = {"gzip": "identity", "identity": "gzip"}[takes]
+        assert (await client.get(address, headers={"Accept-Encoding": other})).content == data
+
+
+def stable(answer):
+    """The headers that are the same each time."""
+    return {name: value for name, value in answer.headers.items() if name not in {"date", "x-request-id"}}
+
+
 @pytest.mark.parametrize("takes", ["identity", "br", "gzip;q=0", "*;q=0", "gzip;q=0, *"])
 async def test_who_takes_nothing_packed_gets_scripts_as_they_are(shared_server, script, takes):
     """Caches on the way keep both apart."""

@@ -2,38 +2,31 @@
 import { language, words } from "../words";
 import { RIGHT_TO_LEFT } from "../words/direction";
 
-interface Formats {
-  whole: Intl.NumberFormat;
-  tenth: Intl.NumberFormat;
-  timeOfDay: Intl.DateTimeFormat;
-  dayAndMonth: Intl.DateTimeFormat;
-  fullDay: Intl.DateTimeFormat;
-  exact: Intl.DateTimeFormat;
-}
-
-/** They are slow to make. */
-const made = new Map<string, Formats>();
-
-function formats(): Formats {
-  const { locale } = language;
-  const found = made.get(locale);
-  if (found) return found;
-  const fresh = {
-    whole: new Intl.NumberFormat(locale, { maximumFractionDigits: 0 }),
-    tenth: new Intl.NumberFormat(locale, { minimumFractionDigits: 1, maximumFractionDigits: 1 }),
-    timeOfDay: new Intl.DateTimeFormat(locale, { hour: "2-digit", minute: "2-digit", hourCycle: "h23" }),
-    dayAndMonth: new Intl.DateTimeFormat(locale, { day: "numeric", month: "short" }),
-    fullDay: new Intl.DateTimeFormat(locale, { day: "numeric", month: "short", year: "numeric" }),
-    exact: new Intl.DateTimeFormat(locale, { dateStyle: "full", timeStyle: "long" }),
+/** A format in the reader's language, made when it is first needed: that is slow. */
+function inLanguage<Format>(make: (locale: string) => Format): () => Format {
+  const made = new Map<string, Format>();
+  return () => {
+    const { locale } = language;
+    const format = made.get(locale) ?? make(locale);
+    made.set(locale, format);
+    return format;
   };
-  made.set(locale, fresh);
-  return fresh;
 }
 
-/** Makes what every row needs, while there is time for it. */
+const numbers = (options: Intl.NumberFormatOptions) => inLanguage((locale) => new Intl.NumberFormat(locale, options));
+const dates = (options: Intl.DateTimeFormatOptions) => inLanguage((locale) => new Intl.DateTimeFormat(locale, options));
+
+const whole = numbers({ maximumFractionDigits: 0 });
+const tenth = numbers({ minimumFractionDigits: 1, maximumFractionDigits: 1 });
+const timeOfDay = dates({ hour: "2-digit", minute: "2-digit", hourCycle: "h23" });
+const dayAndMonth = dates({ day: "numeric", month: "short" });
+const fullDay = dates({ day: "numeric", month: "short", year: "numeric" });
+const exact = dates({ dateStyle: "full", timeStyle: "long" });
+
+/** Makes what most rows need, while there is time for it. */
 export function prepare(): void {
-  size(1024);
-  exactDate(new Date().toISOString());
+  whole();
+  tenth();
 }
 
 /** 812 KB, 4.1 MB, 220 MB: in steps of 1024, three figures at most. */
@@ -46,9 +39,8 @@ export function size(bytes: number): string {
     value /= 1024;
     unit++;
   }
-  const { whole, tenth } = formats();
   const figures = unit === 0 || value >= 99.95 ? whole : tenth;
-  return `${figures.format(value)} ${words.units[unit]}`;
+  return `${figures().format(value)} ${words.units[unit]}`;
 }
 
 /** "7.4 of 11.9 GB": the unit is written once where both have the same. */
@@ -73,18 +65,18 @@ export function relativeDate(iso: string, now: number): string {
   const days = daysBetween(date, new Date(now));
   if (days === 0) return words.hoursAgo(Math.floor(minutes / 60));
   if (days === 1) return words.yesterday;
-  return (date.getFullYear() === new Date(now).getFullYear() ? formats().dayAndMonth : formats().fullDay).format(date);
+  return (date.getFullYear() === new Date(now).getFullYear() ? dayAndMonth() : fullDay()).format(date);
 }
 
 /** Today, 14:02 or 19 Nov 2026, 14:02. */
 export function dayAndTime(iso: string, now: number): string {
   const date = new Date(iso);
   const days = daysBetween(date, new Date(now));
-  const day = days === 0 ? words.today : days === 1 ? words.yesterday : formats().fullDay.format(date);
-  return words.onDay(day, formats().timeOfDay.format(date));
+  const day = days === 0 ? words.today : days === 1 ? words.yesterday : fullDay().format(date);
+  return words.onDay(day, timeOfDay().format(date));
 }
 
-export const exactDate = (iso: string): string => formats().exact.format(new Date(iso));
+export const exactDate = (iso: string): string => exact().format(new Date(iso));
 
 function daysBetween(earlier: Date, later: Date): number {
   const midnight = (date: Date) => Date.UTC(date.getFullYear(), date.getMonth(), date.getDate());

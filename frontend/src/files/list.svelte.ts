@@ -1,5 +1,6 @@
 import { type Answer, type Failure, isPassing } from "../api/answer";
 import type { FileKind, FileOrder, StorageUsage, StoredFile } from "../api/documents";
+import { FIRST } from "../api/first";
 import type { Change } from "./changes";
 import { belongs, comparator, merged, placeOf } from "./order";
 
@@ -36,7 +37,6 @@ export interface ListSource {
 }
 
 /** The first page fills a screen quickly; the ones after it are for somebody who scrolls. */
-const FIRST_PAGE = 60;
 const NEXT_PAGE = 200;
 /** How many rows before the end of what is loaded the next page is asked for. */
 const AHEAD = 30;
@@ -68,7 +68,7 @@ export class FileList {
 
   search = $state("");
   kind = $state<FileKind>();
-  order = $state<FileOrder>("UPLOAD_DATE_DESC");
+  order = $state<FileOrder>(FIRST.orderBy);
 
   /** The ids of the rows: to look through a hundred thousand for each page of them would be felt. */
   #ids = new Set<string>();
@@ -102,7 +102,7 @@ export class FileList {
   #counting: AbortController | undefined;
   #countTook = 0;
   /** The filter and order of the rows; the reader may already have asked for another. */
-  #asked = $state.raw<Question>({ filter: {}, orderBy: "UPLOAD_DATE_DESC" });
+  #asked = $state.raw<Question>(FIRST);
   /** What events said since the page that is on its way was asked for. */
   #meanwhile: Map<string, StoredFile> | undefined;
   /** Deleted since the head was read. An id never returns, so no late answer may bring it back. */
@@ -180,7 +180,7 @@ export class FileList {
     this.pageFailure = undefined;
     this.#gone.clear();
     const question = { filter: this.#filter, orderBy: this.order };
-    const answer = await this.#read(FIRST_PAGE, null, question);
+    const answer = await this.#read(FIRST.first, null, question);
     if (!answer) return;
     if (answer.failure) {
       this.failure = answer.failure;
