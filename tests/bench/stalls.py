@@ -104,6 +104,9 @@ def _of_graphql(file_id: str) -> dict[str, bytes]:
         "a page of 500 with all fields": hostile.operation(
             f"{{ files(first: 500) {{ totalCount nodes {{ {hostile.FIELDS} }} }} }}"
         ),
+        "a page of 500 that costs the most": hostile.operation(
+            f"{{ files(first: 500) {{ nodes {{ {hostile.FIELDS} }} edges {{ node {{ id size kind hash }} }} }} }}"
+        ),
         "a long search": hostile.operation(SEARCH, {"s": "ab" * (room // 2)}),
         "a long search in another script": hostile.operation(SEARCH, {"s": "ǰ" * (room // 7)}),
         "a long cursor": hostile.operation(AFTER, {"s": "a" * room}),
