@@ -2,9 +2,8 @@ import { readFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 import { gzipSync } from "node:zlib";
 import { svelte } from "@sveltejs/vite-plugin-svelte";
-import type { Rolldown } from "vite";
+import { type Rolldown, runnerImport } from "vite";
 import { defineConfig, type Plugin } from "vitest/config";
-import { link } from "./src/api/first";
 
 const here = (path: string) => fileURLToPath(new URL(path, import.meta.url));
 
@@ -35,7 +34,10 @@ function earlyTheme(): Plugin {
 function firstPage(): Plugin {
   return {
     name: "satchel:first-page",
-    transformIndexHtml: () => [{ tag: "link", attrs: link(), injectTo: "head" }],
+    async transformIndexHtml() {
+      const { module } = await runnerImport<typeof import("./src/api/first")>(here("./src/api/first.ts"));
+      return [{ tag: "link", attrs: module.link(), injectTo: "head" }];
+    },
   };
 }
 
