@@ -40,10 +40,8 @@ export const list: FileList = new FileList({
     access.readOnly = answer.data?.readOnly ?? access.readOnly;
     return answer;
   },
-  totals: async (filter, signal) => {
-    await painted();
-    return query(Totals, { filter }, signal);
-  },
+  totals: (filter, signal) => query(Totals, { filter }, signal),
+  drawn: painted,
   listed: (eventCursor) => {
     selection.prune();
     void painted().then(() => live.resumeFrom(eventCursor));

@@ -17,6 +17,7 @@ describe("the cursor", () => {
     list = new FileList({
       page: async () => ({ data: { files: { nodes, pageInfo: { hasNextPage: false, endCursor: null } } } }),
       totals: async () => ({ data: { files: { kinds: [{ kind: "TEXT", count: 5 }] }, storage } }),
+      drawn: async () => {},
       listed: () => {},
     });
     cursor = new Cursor(list);

@@ -28,6 +28,7 @@ describe("a deletion", () => {
         data: { files: { nodes, pageInfo: { hasNextPage: false, endCursor: null } } },
       }),
       totals: async () => ({ data: { files: { kinds: [{ kind: "TEXT", count: 3 }] }, storage } }),
+      drawn: async () => {},
       listed: () => {},
     });
     await list.reload();

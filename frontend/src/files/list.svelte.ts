@@ -32,6 +32,8 @@ type Question = Pick<PageWanted, "filter" | "orderBy">;
 export interface ListSource {
   page(wanted: PageWanted, signal: AbortSignal): Promise<Answer<Page>>;
   totals(filter: PageWanted["filter"], signal: AbortSignal): Promise<Answer<Totals>>;
+  /** Resolves when the rows stand on the screen: the totals come after them. */
+  drawn(): Promise<void>;
   /** A listing was read; the events after this cursor are not in it. */
   listed(eventCursor: string): void;
 }
@@ -383,10 +385,13 @@ export class FileList {
 
   async #count(): Promise<void> {
     this.#counting?.abort();
-    this.#counting = new AbortController();
+    const counting = new AbortController();
+    this.#counting = counting;
+    await this.#source.drawn();
+    if (counting.signal.aborted) return;
     const start = Date.now();
     const { filter } = this.#asked;
-    const { data } = await this.#source.totals(filter, this.#counting.signal);
+    const { data } = await this.#source.totals(filter, counting.signal);
     if (!data) return;
     this.#countTook = Date.now() - start;
     this.#kinds = new Map(data.files.kinds.map(({ kind, count }) => [kind, count]));

@@ -263,4 +263,22 @@ describe("an event", () => {
     expect(service.counts).toBeGreaterThan(2);
     expect(service.counts).toBeLessThan(6);
   });
+
+  it("counts soon again where only the drawing took its time", async () => {
+    service.drawing = 500;
+    await loaded([]);
+    await vi.advanceTimersByTimeAsync(1000);
+    service.files.push(at(1));
+    list.apply([uploaded(at(1))]);
+    await vi.advanceTimersByTimeAsync(1000);
+    expect(list.storage?.files).toBe(1);
+  });
+
+  it("counts nothing for a listing that another took the place of before it was drawn", async () => {
+    service.drawing = 500;
+    await loaded([at(1)]);
+    list.setKind("IMAGE");
+    await vi.advanceTimersByTimeAsync(1000);
+    expect(service.counts).toBe(1);
+  });
 });

@@ -15,6 +15,8 @@ export class Service {
   /** How often it was asked to count, and how long that takes (ms). */
   counts = 0;
   counting = 0;
+  /** How long the rows take until they stand on the screen (ms). */
+  drawing = 0;
   failing: Answer<never> | undefined;
 
   page = async (wanted: PageWanted): Promise<Answer<Page>> => {
@@ -29,6 +31,10 @@ export class Service {
     if (this.counting) await new Promise((resolve) => setTimeout(resolve, this.counting));
     const { kind: _, ...rest } = filter;
     return { data: { files: { kinds: kindsOf(this.matching(rest)) }, storage: this.storage } };
+  };
+
+  drawn = async () => {
+    if (this.drawing) await new Promise((resolve) => setTimeout(resolve, this.drawing));
   };
 
   listed = (cursor: string) => this.cursors.push(cursor);

@@ -30,6 +30,7 @@ describe("a selection", () => {
         };
       },
       totals: async () => ({ data: { files: { kinds: [{ kind: "TEXT", count: 6 }] }, storage } }),
+      drawn: async () => {},
       listed: () => selection.prune(),
     });
     selection = new Selection(list);
