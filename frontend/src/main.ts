@@ -8,6 +8,6 @@ import "./ui/base.css";
 const PATIENCE = 100;
 
 const answered = start();
-setTimeout(prepare); // in a task of its own, once the request for the first rows is out
+setTimeout(prepare); // in a task of its own, while the first rows are awaited
 const late = new Promise((resolve) => setTimeout(resolve, PATIENCE));
 void Promise.race([answered, late]).then(() => mount(App, { target: document.getElementById("app") as HTMLElement }));
