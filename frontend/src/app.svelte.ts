@@ -116,7 +116,7 @@ export function start(): Promise<void> {
 
 /** Whether files may be changed; where not, the reader is told. */
 export function mayChange(): boolean {
-  if (access.readOnly) toasts.show({ text: words.readOnlyText });
+  if (access.readOnly) toasts.show({ text: () => words.readOnlyText });
   return !access.readOnly;
 }
 
@@ -135,24 +135,24 @@ export async function download(files: readonly StoredFile[]): Promise<void> {
   const stopping = new AbortController();
   const during = downloadAll(files, stopping.signal);
   if (files.length < 2) return during;
-  const action = { label: words.stop, run: () => stopping.abort() };
-  toasts.show({ text: words.downloading(files.length), action, during });
+  const action = { label: () => words.stop, run: () => stopping.abort() };
+  toasts.show({ text: () => words.downloading(files.length), action, during });
   return during;
 }
 
 export async function copyLinks(files: readonly StoredFile[]): Promise<void> {
   const links = files.map(({ id }) => location.origin + addressOf(id));
-  await copyText(links.join("\n"), words.linksCopied(files.length));
+  await copyText(links.join("\n"), () => words.linksCopied(files.length));
 }
 
 /** Queues what was dropped, pasted or chosen, and says what could not be. */
 export async function add(dropped: AsyncIterable<Dropped> | Iterable<Dropped>): Promise<void> {
   if (!mayChange()) return;
   const { unreadable, emptyFolders } = await uploads.take(dropped);
-  if (unreadable.length > 0) toasts.show({ tone: "bad", text: words.unreadable(unreadable) });
-  if (emptyFolders.length > 0) toasts.show({ text: words.emptyFolder(emptyFolders) });
+  if (unreadable.length > 0) toasts.show({ tone: "bad", text: () => words.unreadable(unreadable) });
+  if (emptyFolders.length > 0) toasts.show({ text: () => words.emptyFolder(emptyFolders) });
 }
 
-export async function copyText(text: string, done = words.copied): Promise<void> {
-  toasts.show((await copy(text)) ? { text: done } : { tone: "bad", text: words.notCopied });
+export async function copyText(text: string, done = () => words.copied): Promise<void> {
+  toasts.show((await copy(text)) ? { text: done } : { tone: "bad", text: () => words.notCopied });
 }

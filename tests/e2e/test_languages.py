@@ -4,6 +4,7 @@ import re
 from datetime import UTC, datetime
 
 from library import store
+from manager import ROW
 from playwright.async_api import expect
 
 
@@ -28,6 +29,18 @@ async def test_the_browsers_language_comes_first_and_another_can_be_chosen(profi
     await expect(page.get_by_role("searchbox")).to_have_attribute("placeholder", "Search 2 files")
     await page.get_by_role("button", name="Français").click()
     await expect(page.locator("html")).to_have_attribute("lang", "fr")
+
+
+async def test_what_was_said_before_speaks_the_language_chosen_since(manager):
+    """A toast with its way back, too."""
+    await store(manager.server, "draft.txt", b"draft")
+    await manager.row("draft.txt").click()
+    await manager.page.keyboard.press("Delete")
+    await expect(manager.toasts.locator(".text")).to_have_text("Deleted \u201cdraft.txt\u201d")
+    await manager.page.get_by_role("button", name="Français").click()
+    await expect(manager.toasts.locator(".text")).to_have_text("\u00ab\xa0draft.txt\xa0\u00bb supprimé")
+    await manager.toasts.get_by_role("button", name="Annuler").click()
+    await expect(manager.page.locator(ROW)).to_have_count(1)
 
 
 async def test_dates_are_written_as_the_readers_country_does(profile, server):

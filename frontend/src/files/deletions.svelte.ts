@@ -46,9 +46,10 @@ export class Deletions {
     this.#undoable = [...this.#undoable, ...added];
     this.#list.hide(added);
     if (this.#toast !== undefined) this.#toasts.withdraw(this.#toast);
+    const names = this.#undoable.map(({ filename }) => filename);
     this.#toast = this.#toasts.show({
-      text: words.deleted(this.#undoable.map(({ filename }) => filename)),
-      action: { label: words.undo, run: () => this.#undo() },
+      text: () => words.deleted(names),
+      action: { label: () => words.undo, run: () => this.#undo() },
       expired: () => void this.#commit(),
     });
   }
@@ -88,7 +89,8 @@ export class Deletions {
     this.#list.deleted(idsOf(gone));
     this.#list.restore(idsOf(kept));
     const names = kept.map(({ filename }) => filename);
-    if (why) this.#toasts.show({ tone: "bad", text: words.notDeleted(names, words.failure(why)) });
+    const reason = why;
+    if (reason) this.#toasts.show({ tone: "bad", text: () => words.notDeleted(names, words.failure(reason)) });
   }
 
   #take(): readonly StoredFile[] {

@@ -44,7 +44,7 @@ describe("a deletion", () => {
   it("takes the row away at once and is sent when the toast is gone", async () => {
     deletions.delete([draft]);
     expect(names()).not.toContain("draft.docx");
-    expect(toasts.shown.map(({ text }) => text)).toEqual(["Deleted “draft.docx”"]);
+    expect(toasts.shown.map(({ text }) => text())).toEqual(["Deleted “draft.docx”"]);
     expect(send).not.toHaveBeenCalled();
     await vi.advanceTimersByTimeAsync(7000);
     expect(send).toHaveBeenCalledExactlyOnceWith([draft.id]);
@@ -62,7 +62,7 @@ describe("a deletion", () => {
   it("joins the one before it, and one Undo brings both back", () => {
     deletions.delete([draft]);
     deletions.delete([letter]);
-    expect(toasts.shown.map(({ text }) => text)).toEqual(["Deleted 2 files"]);
+    expect(toasts.shown.map(({ text }) => text())).toEqual(["Deleted 2 files"]);
     toasts.act(toasts.shown[0]?.id ?? 0);
     expect(names()).toHaveLength(3);
   });
@@ -72,13 +72,13 @@ describe("a deletion", () => {
     deletions.delete([draft]);
     await vi.advanceTimersByTimeAsync(7000);
     expect(names()).toContain("draft.docx");
-    expect(toasts.shown[0]?.text).toContain("DATABASE_UNAVAILABLE");
+    expect(toasts.shown[0]?.text()).toContain("DATABASE_UNAVAILABLE");
   });
 
   it("of many files is one toast, and asks in several requests", async () => {
     const many = Array.from({ length: 250 }, () => fileWith());
     deletions.delete([...many, ...files]);
-    expect(toasts.shown.map(({ text }) => text)).toEqual(["Deleted 253 files"]);
+    expect(toasts.shown.map(({ text }) => text())).toEqual(["Deleted 253 files"]);
     expect(names()).toEqual([]);
     await vi.advanceTimersByTimeAsync(7000);
     expect(send.mock.calls.map(([ids]) => ids.length)).toEqual([100, 100, 53]);
@@ -90,7 +90,7 @@ describe("a deletion", () => {
     deletions.delete(Array.from({ length: 250 }, () => fileWith()));
     await vi.advanceTimersByTimeAsync(7000);
     expect(toasts.shown).toHaveLength(1);
-    expect(toasts.shown[0]?.text).toMatch(/^200 files were not deleted/);
+    expect(toasts.shown[0]?.text()).toMatch(/^200 files were not deleted/);
   });
 
   it("of a hundred thousand files, its undoing and its sending cost no more than their share", async () => {
@@ -111,7 +111,7 @@ describe("a deletion", () => {
     deletions.delete(nodes);
     await vi.advanceTimersByTimeAsync(7000);
     expect(list.rows).toHaveLength(many.length);
-    expect(toasts.shown[0]?.text).toMatch(/^100,000 files were not deleted/);
+    expect(toasts.shown[0]?.text()).toMatch(/^100,000 files were not deleted/);
   }, 20_000);
 
   it("made while another is sent follows it", async () => {

@@ -77,7 +77,7 @@ export class Renaming {
       this.#heard = true;
       if (kind === "DELETED" || !file) {
         this.cancel();
-        this.#toasts.show({ tone: "bad", text: words.renamedGone(before.filename) });
+        this.#toasts.show({ tone: "bad", text: () => words.renamedGone(before.filename) });
         return;
       }
       this.#file = file;
@@ -91,15 +91,15 @@ export class Renaming {
     // An event may have been faster, and tell of a name given after this one.
     if (!this.#heard) this.#port.renamed(data.renameFile);
     this.#toasts.show({
-      text: words.renamed(data.renameFile.filename),
-      action: { label: words.undo, run: () => void this.#undo(file) },
+      text: () => words.renamed(data.renameFile.filename),
+      action: { label: () => words.undo, run: () => void this.#undo(file) },
     });
     return undefined;
   }
 
   async #undo({ id, filename }: StoredFile): Promise<void> {
     const { data, failure } = await this.#port.send(id, filename);
-    if (failure) this.#toasts.show({ tone: "bad", text: words.notRenamed(filename, words.failure(failure)) });
+    if (failure) this.#toasts.show({ tone: "bad", text: () => words.notRenamed(filename, words.failure(failure)) });
     else this.#port.renamed(data.renameFile);
   }
 }

@@ -12,7 +12,7 @@ describe("a file that is being renamed", () => {
   let renaming: Renaming;
   const send = vi.fn<(id: string, filename: string) => Promise<Answer<{ renameFile: StoredFile }>>>();
   const renamed = vi.fn<(file: StoredFile) => void>();
-  const texts = () => toasts.shown.map(({ text }) => text);
+  const texts = () => toasts.shown.map(({ text }) => text());
   const open = () => renaming.at("row", draft.id);
 
   beforeEach(() => {

@@ -1,7 +1,10 @@
+/** What is said, asked for anew when the reader takes another language. */
+type Said = () => string;
+
 export interface ToastOptions {
-  text: string;
+  text: Said;
   tone?: "plain" | "bad";
-  action?: { label: string; run(): void };
+  action?: { label: Said; run(): void };
   /** As long as this lasts the toast stays, with its action; then it has none, and its time begins. */
   during?: Promise<unknown>;
   /** Called when the toast goes by itself or is dismissed, not when its action was taken. */
