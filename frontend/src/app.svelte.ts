@@ -1,6 +1,6 @@
 /** The composition root: every store of the page, wired together. Components take them from here. */
 import { deleteWhileLeaving, mutate, query } from "./api/client";
-import { DeleteFiles, FilePage, OneFile, RenameFile, type StoredFile, Totals } from "./api/documents";
+import { Access, DeleteFiles, FilePage, OneFile, RenameFile, type StoredFile, Totals } from "./api/documents";
 import { preloaded } from "./api/first";
 import { isReachable } from "./api/upload";
 import { Changes } from "./files/changes";
@@ -31,8 +31,13 @@ export const toasts = new Toasts();
 export const foot = new Foot();
 export const live = new LiveEvents();
 
-/** What may be done here; the server tells it with the head of the list. */
+/** What may be done here; the server tells it with the head of the list, and is asked again when it comes back. */
 export const access = $state({ readOnly: false });
+
+async function askAccess(): Promise<void> {
+  const { data } = await query(Access, {});
+  access.readOnly = data?.readOnly ?? access.readOnly;
+}
 
 export const list: FileList = new FileList({
   page: async (wanted, signal) => {
@@ -106,9 +111,13 @@ export function start(): Promise<void> {
   addEventListener("pagehide", () => deletions.leave());
   const wake = () => uploads.wake();
   addEventListener("online", wake);
+  let wasLive = false;
   $effect.root(() => {
     $effect(() => {
-      if (live.state === "live") wake();
+      if (live.state !== "live") return;
+      wake();
+      if (wasLive) void askAccess();
+      wasLive = true;
     });
   });
   return list.reload();

@@ -44,6 +44,15 @@ async def test_a_key_that_would_change_something_says_why_not(manager, server, k
     assert {file["filename"] for file in await stored(server)} == {"log.txt", "plan.txt"}
 
 
+async def test_an_open_page_learns_what_a_server_that_comes_back_allows(manager, server):
+    """Nothing is loaded anew for it."""
+    upload = manager.page.get_by_role("button", name="Upload", exact=True)
+    for read_only in ("false", "true"):
+        await server.restart(read_only=read_only)
+        await expect(upload).to_have_count(1 if read_only == "false" else 0)
+    await expect(manager.page.get_by_text("Read-only")).to_be_visible()
+
+
 async def test_what_is_dragged_over_the_page_is_not_taken(manager, tmp_path):
     """The page says so while it is held there."""
     (tmp_path / "new.txt").write_text("new")

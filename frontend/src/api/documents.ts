@@ -43,6 +43,12 @@ export const FilePage = graphql(
   [FileFields],
 );
 
+export const Access = graphql(`
+  query Access {
+    readOnly
+  }
+`);
+
 export const Totals = graphql(`
   query Totals($filter: FileFilter) {
     files(first: 1, filter: $filter) { kinds { kind count } }
