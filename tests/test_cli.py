@@ -116,6 +116,17 @@ async def test_settings_are_read_from_a_file(run, tmp_path):
     assert (await run("sweep", port="0"))[0] == 0
 
 
+async def test_a_misspelt_setting_is_told(run, tmp_path):
+    """It would change nothing in silence, and might be the one that was to protect the files."""
+    (tmp_path / ".env").write_text("SATCHEL_READONLY=true\nSATCHEL_COPY_TO_STORAGE_URL=\nSATCHEL_PORT=abc\nPORT=1\n")
+    _, _, err = await run("serve", zzz="1")
+    assert err.splitlines()[:2] == [
+        "satchel: SATCHEL_READONLY is not a setting and changes nothing; did you mean SATCHEL_READ_ONLY?",
+        "satchel: SATCHEL_ZZZ is not a setting and changes nothing",
+    ]
+    assert "STORAGE_URL" not in err
+
+
 @pytest.mark.parametrize(
     ("value", "seconds"), [("90", 90), ("90s", 90), ("1.5m", 90), ("2h", 7200), ("1d", 86400), ("PT90S", 90)]
 )

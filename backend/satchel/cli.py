@@ -37,6 +37,8 @@ def serve(
     socket: Annotated[int | None, typer.Option(hidden=True)] = None,
 ) -> None:
     """Serve the file manager, GraphQL and HTTP until SIGTERM or Ctrl-C."""
+    if socket is None:
+        _tell_unknown()
     settings = _settings(host=host, port=port, data_dir=data_dir, workers=workers)
     if settings.workers > 1:
         raise typer.Exit(_run(settings, lambda: _supervise(settings)))
@@ -84,23 +86,17 @@ async def _with_stack(
 
 def _run(settings: config.Settings, work: "Callable[[], Coroutine[Any, Any, T]]") -> T:
     """Do the work in an event loop, or say in one line why it cannot be done."""
+    import uvloop
+
     from satchel import logs
     from satchel.errors import CannotStart, SatchelError
 
     logs.configure(settings)
     try:
-        with asyncio.Runner(loop_factory=_new_loop) as runner:
+        with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
             return runner.run(work())
     except (CannotStart, OSError, SatchelError) as error:
         raise _stop(f"cannot start: {error}") from error
-
-
-def _new_loop() -> asyncio.AbstractEventLoop:
-    if sys.platform == "win32":
-        return asyncio.new_event_loop()
-    import uvloop
-
-    return uvloop.new_event_loop()
 
 
 @cli.command()
@@ -234,6 +230,13 @@ def _settings(kind: type[config.Settings] = config.Settings, /, **overrides: obj
         return config.load(kind, **overrides)
     except config.BadSetting as error:
         raise _stop(str(error)) from error
+
+
+def _tell_unknown() -> None:
+    """A setting that is misspelt changes nothing, and might be the one that was to protect the files."""
+    for name, like in config.unknown():
+        meant = f"; did you mean {like}?" if like else ""
+        typer.echo(f"satchel: {name} is not a setting and changes nothing{meant}", err=True)
 
 
 def _stop(line: str) -> typer.Exit:

@@ -1,14 +1,18 @@
 """Settings, from the environment (`SATCHEL_*`) or a `.env` file; two URLs choose all adapters.
 
 Each bound of the system is one named setting with a default. A bad value stops the start with one line that names
-the setting: see `load`.
+the setting: see `load`. What looks like a setting and is none would pass in silence: see `unknown`.
 """
 
+import os
+from collections.abc import Iterator
 from datetime import timedelta
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Annotated, Literal, Self, TypeVar
 from urllib.parse import urlsplit
 
+from dotenv import dotenv_values
 from pydantic import BeforeValidator, ByteSize, Field, SecretStr, ValidationError, field_validator, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
@@ -317,3 +321,14 @@ def load(kind: type[S] = Settings, /, **overrides: object) -> S:  # type: ignore
         # A setting of two kinds (`auto`, or a size) has a reason of each.
         reasons = (reason["msg"] for reason in error.errors() if reason["loc"][:1] == first["loc"][:1])
         raise BadSetting(f"{name}: {'; or: '.join(reasons)} (got {first['input']!r})") from error
+
+
+def unknown() -> Iterator[tuple[str, str | None]]:
+    """Names in the environment and in `.env` that begin as settings do and are none, each with the one it resembles."""
+    names = [name.upper() for name in Settings.model_fields]
+    known = {f"{start}{name}" for start in ("", "COPY_TO_") for name in names} | {"FAILPOINT"}
+    given = {name.upper() for name in (*os.environ, *dotenv_values(".env"))}
+    for name in sorted(name.removeprefix("SATCHEL_") for name in given if name.startswith("SATCHEL_")):
+        if name not in known:
+            like = get_close_matches(name, known, n=1)
+            yield f"SATCHEL_{name}", f"SATCHEL_{like[0]}" if like else None
