@@ -111,6 +111,6 @@ async def test_a_server_scrubs_by_itself(settings, files, kept, stack, monkeypat
 
 def test_the_rate(settings):
     """Reading from an S3 store may cost money, so there it has to be wanted."""
-    assert settings.scrubbed == (0 if settings.uses_s3 else 4 * 1024 * 1024)
-    assert settings.model_copy(update={"scrub_rate": 0}).scrubbed == 0
-    assert settings.model_copy(update={"scrub_rate": 5}).scrubbed == 5
+    assert settings.effective_scrub_rate == (0 if settings.uses_s3 else 4 * 1024 * 1024)
+    assert settings.model_copy(update={"scrub_rate": 0}).effective_scrub_rate == 0
+    assert settings.model_copy(update={"scrub_rate": 5}).effective_scrub_rate == 5

@@ -27,7 +27,7 @@ from satchel.graphql.router import router as graphql
 from satchel.http import content, files, guards, health, site
 from satchel.http.contract import EVERYWHERE, Documented
 from satchel.http.docs import docs_routes
-from satchel.http.origins import KnownPlaces
+from satchel.http.origins import AllowedHostsAndOrigins
 from satchel.metadata import Metadata
 from satchel.scrubber import Scrubber
 from satchel.sweeper import Sweeper
@@ -130,7 +130,7 @@ async def working(settings: Settings) -> AsyncIterator[Stack]:
 async def background(stack: Stack, settings: Settings) -> AsyncIterator[None]:
     """The sweeper, the keeping of leases, and the scrub."""
     work = [stack.sweeper.run(), stack.files.uploads.renew_leases()]
-    if rate := settings.scrubbed:
+    if rate := settings.effective_scrub_rate:
         work.append(Scrubber(stack.metadata, stack.blobs, rate).run())
     tasks = [asyncio.create_task(each) for each in work]
     try:
@@ -168,7 +168,7 @@ def create_app(stack: Stack) -> FastAPI:
 
 def _guard(app: FastAPI, settings: Settings) -> None:
     """Put what stands before the routes in its order, the innermost first."""
-    app.add_middleware(KnownPlaces, hosts=settings.hosts, origins=settings.origins)
+    app.add_middleware(AllowedHostsAndOrigins, hosts=settings.hosts, origins=settings.origins)
     app.add_middleware(guards.LastResort)
     patience = settings.refusal_timeout.total_seconds()
     app.add_middleware(guards.EarlyAnswers, drain=int(settings.refusal_drain), seconds=patience)

@@ -274,7 +274,7 @@ class Settings(BaseSettings):
         return self.storage.startswith("s3+")
 
     @property
-    def scrubbed(self) -> int:
+    def effective_scrub_rate(self) -> int:
         """Bytes a second that a running server reads again."""
         if self.scrub_rate == "auto":
             return 0 if self.uses_s3 else 4 * MIB

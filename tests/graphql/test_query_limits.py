@@ -11,7 +11,7 @@ from clients import client_at
 from raw import MULTIPART, connected, head_of_part
 from satchel.config import Settings
 from satchel.errors import SatchelError
-from satchel.graphql.limits import Limits
+from satchel.graphql.limits import OperationLimits
 from satchel.graphql.operation import MAX_REMEMBERED, InvalidOperation, Operation, check, document
 from satchel.graphql.schema import core_schema
 from sockets import opened
@@ -335,7 +335,7 @@ async def test_the_schema_and_the_playground_can_be_kept_back(client):
 
 def test_all_who_send_the_same_share_one_document():
     """A thousand subscriptions hold one document, and what is asked again is neither parsed nor validated again."""
-    limits = Limits.of(Settings())
+    limits = OperationLimits.of(Settings())
     check(core_schema, Operation("subscription { fileEvents { kind } }"), limits)
     assert document("subscription { fileEvents { kind } }", limits) is document(
         "".join(["subscription ", "{ fileEvents { kind } }"]), limits
@@ -346,7 +346,7 @@ def test_all_who_send_the_same_share_one_document():
 
 def test_what_was_refused_once_is_refused_again():
     """A document is remembered, but not that it was fine with other variables or under other limits."""
-    limits = Limits.of(Settings())
+    limits = OperationLimits.of(Settings())
     for _ in range(2):
         with pytest.raises(InvalidOperation, match="invalid"):
             check(core_schema, Operation("{ nothing }"), limits)

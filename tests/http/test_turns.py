@@ -14,7 +14,7 @@ from websockets.frames import Frame, Opcode
 from kept import eventually
 from raw import HANDSHAKE, MULTIPART, chunk, connected
 from satchel.config import KIB, MIB, Settings
-from satchel.http.connections.limits import Limits
+from satchel.http.connections.limits import ConnectionLimits
 from satchel.http.connections.requests import LimitedProtocol
 from satchel.http.connections.websockets import LimitedSocketProtocol
 from satchel.http.server import FileProtocol
@@ -22,7 +22,7 @@ from stacks import one_is_enough
 
 pytestmark = one_is_enough
 
-LIMITS = Limits.of(Settings(_env_file=None))
+LIMITS = ConnectionLimits.of(Settings(_env_file=None))
 
 
 @asynccontextmanager

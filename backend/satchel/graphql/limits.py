@@ -50,7 +50,7 @@ PAGE = "first"
 
 
 @dataclass(frozen=True)
-class Limits:
+class OperationLimits:
     """The bounds of one operation, and whether it may ask for the schema."""
 
     length: int
@@ -81,7 +81,7 @@ class Limits:
         )
 
 
-def parsed(query: str, limits: Limits) -> DocumentNode:
+def parsed(query: str, limits: OperationLimits) -> DocumentNode:
     """The document. Raises QUERY_TOO_COMPLEX for one that is too long, and GraphQLError for one that is none."""
     if len(query) > limits.length:
         raise _too_complex("length", limits.length)
@@ -93,7 +93,7 @@ def parsed(query: str, limits: Limits) -> DocumentNode:
         raise
 
 
-def limit(schema: GraphQLSchema, document: DocumentNode, operation: "Operation", limits: Limits) -> None:
+def limit(schema: GraphQLSchema, document: DocumentNode, operation: "Operation", limits: OperationLimits) -> None:
     """Measure a document as it is run for `operation`.
 
     Raises:

@@ -24,7 +24,7 @@ from graphql import (
 )
 
 from satchel.errors import Code, SatchelError
-from satchel.graphql.limits import Limits, limit, parsed
+from satchel.graphql.limits import OperationLimits, limit, parsed
 
 MAX_ERRORS = 20
 """Of one operation, after which nothing more is looked for: each takes time, and room in the answer."""
@@ -86,7 +86,7 @@ def read_operation(parameters: object, code: Code = Code.BAD_REQUEST) -> Operati
     return Operation(query, name or None, variables or {})
 
 
-def check(schema: GraphQLSchema, operation: Operation, limits: Limits) -> OperationType:
+def check(schema: GraphQLSchema, operation: Operation, limits: OperationLimits) -> OperationType:
     """Parse, measure, validate, choose the operation and coerce its variables; gives its type.
 
     Raises:
@@ -108,7 +108,7 @@ def check(schema: GraphQLSchema, operation: Operation, limits: Limits) -> Operat
     return chosen.operation
 
 
-def document(query: str, limits: Limits) -> DocumentNode:
+def document(query: str, limits: OperationLimits) -> DocumentNode:
     """What was checked under this text: the same for all who send it, as thousands of subscribers do."""
     return _document(query, limits).node
 
@@ -120,7 +120,7 @@ class _Document:
     node: DocumentNode
     valid: bool = False
 
-    def validate(self, schema: GraphQLSchema, limits: Limits) -> None:
+    def validate(self, schema: GraphQLSchema, limits: OperationLimits) -> None:
         """Only once. Raises InvalidOperation."""
         if self.valid:
             return
@@ -131,13 +131,13 @@ class _Document:
         self.valid = True
 
 
-def _document(query: str, limits: Limits) -> _Document:
+def _document(query: str, limits: OperationLimits) -> _Document:
     read = _remembered if len(query) <= MAX_REMEMBERED else _remembered.__wrapped__
     return read(query, limits)
 
 
 @lru_cache(maxsize=REMEMBERED)
-def _remembered(query: str, limits: Limits) -> _Document:
+def _remembered(query: str, limits: OperationLimits) -> _Document:
     return _Document(parsed(query, limits))
 
 

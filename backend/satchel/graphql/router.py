@@ -12,7 +12,7 @@ from graphql import GraphQLError, OperationType
 
 from satchel.errors import Code, SatchelError
 from satchel.graphql import websocket
-from satchel.graphql.limits import Limits
+from satchel.graphql.limits import OperationLimits
 from satchel.graphql.operation import InvalidOperation, Operation, check, read_json, read_operation
 from satchel.graphql.schema import core_schema, schema
 from satchel.graphql.types import Context
@@ -105,8 +105,8 @@ async def _run(request: Request, operation: Operation, media_type: str, allowed:
     return await _execute(request, operation, media_type)
 
 
-def _limits(request: Request) -> Limits:
-    return Limits.of(request.app.state.files.settings)
+def _limits(request: Request) -> OperationLimits:
+    return OperationLimits.of(request.app.state.files.settings)
 
 
 async def _run_with_files(request: Request, media_type: str) -> Response:

@@ -15,7 +15,7 @@ from strawberry.types.execution import ExecutionContext
 
 from satchel.errors import Code, SatchelError
 from satchel.graphql.executor import SharingExecutor
-from satchel.graphql.limits import Limits
+from satchel.graphql.limits import OperationLimits
 from satchel.graphql.operation import document
 from satchel.graphql.scalars import SCALARS, UploadSlot
 from satchel.graphql.types import (
@@ -161,7 +161,7 @@ class Checked(SchemaExtension):
     def on_operation(self) -> Iterator[None]:
         """Take the document, and leave nothing to validate."""
         running = self.execution_context
-        running.graphql_document = document(running.query or "", Limits.of(running.context.files.settings))
+        running.graphql_document = document(running.query or "", OperationLimits.of(running.context.files.settings))
         running.validation_rules = ()
         yield
 

@@ -19,7 +19,7 @@ from strawberry.types.unset import UNSET
 
 from satchel.config import Settings
 from satchel.errors import Code, SatchelError
-from satchel.graphql.limits import Limits
+from satchel.graphql.limits import OperationLimits
 from satchel.graphql.operation import InvalidOperation, Operation, check
 from satchel.graphql.schema import core_schema, schema
 from satchel.graphql.types import Context
@@ -49,7 +49,7 @@ async def serve(socket: WebSocket, context: Context, settings: Settings) -> None
         connection_init_wait_timeout=settings.websocket_init_timeout,
         max_subscriptions_per_connection=settings.max_subscriptions,
     )
-    handler.limits = Limits.of(settings)
+    handler.limits = OperationLimits.of(settings)
     await adapter.run(handler)
 
 
@@ -64,7 +64,7 @@ class _View:
 class _Handler(BaseGraphQLTransportWSHandler[Context, None]):
     """Strawberry's state machine, which refuses what the other doors refuse; silent about peers that went away."""
 
-    limits: Limits
+    limits: OperationLimits
 
     async def handle_subscribe(self, message: SubscribeMessage) -> None:
         """Start an operation that can run, where there is room for it."""

@@ -22,7 +22,7 @@ _SAFE_METHODS = {"GET", "HEAD", "OPTIONS"}
 _DEFAULT_PORTS = {"http": "80", "https": "443"}
 
 
-class KnownPlaces:
+class AllowedHostsAndOrigins:
     """Refuses requests to another name, by pages of another site, or in a coding that this server does not read.
 
     Args:

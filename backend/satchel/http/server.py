@@ -22,7 +22,7 @@ from uvicorn.protocols.http.httptools_impl import RequestResponseCycle
 import satchel
 from satchel.config import Settings
 from satchel.errors import CannotStart
-from satchel.http.connections.limits import Limits
+from satchel.http.connections.limits import ConnectionLimits
 from satchel.http.connections.requests import LimitedProtocol
 from satchel.http.connections.websockets import LimitedSocketProtocol
 from satchel.readiness import writable
@@ -37,7 +37,7 @@ class Server(uvicorn.Server):
     """Serves an application, and says where it listens and keeps its data once both are true."""
 
     def __init__(self, app: ASGIApp, settings: Settings) -> None:
-        limits = Limits.of(settings)
+        limits = ConnectionLimits.of(settings)
         limits = replace(limits, connections=room_for(limits.connections))
         config = uvicorn.Config(
             app,

@@ -54,9 +54,9 @@ from sqlalchemy.sql.compiler import SQLCompiler
 from . import grams
 from .clock import to_microseconds
 from .cursors import MAX_INT
+from .dialects import DialectFunction
 from .names import MAX_KEY, fold, natural_key
 from .records import FileRecord
-from .spelling import Spelled
 from .tables import chunk_grams, fences, files
 
 BLOCK = 1024
@@ -83,7 +83,7 @@ _ENDS: Mapping[Column[Any], Any] = {
 }
 
 
-class shared_lock(Spelled):  # noqa: N801 - it reads as the SQL function that it is
+class shared_lock(DialectFunction):  # noqa: N801 - it reads as the SQL function that it is
     """Keeps the blocks as they are until the end of the transaction: to be selected before any name is entered."""
 
     type = BigInteger()
@@ -194,7 +194,7 @@ def share(term: str) -> Select[Any]:
     return select(*counts).select_from(source).where(dated)
 
 
-class _all_bits(Spelled):  # noqa: N801
+class _all_bits(DialectFunction):  # noqa: N801
     """The bits that any of some rows has. On SQLite there is one row, because there is one writer."""
 
     type = BigInteger()

@@ -6,7 +6,7 @@ from typing import Any, ClassVar
 from sqlalchemy import BigInteger, DateTime, Dialect, Interval, literal
 from sqlalchemy.types import TypeDecorator, TypeEngine
 
-from .spelling import Spelled
+from .dialects import DialectFunction
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
@@ -62,7 +62,7 @@ class Duration(TypeDecorator[timedelta]):
         return value // _MICROSECOND
 
 
-class now(Spelled):  # noqa: N801 - it reads as the SQL function that it is
+class now(DialectFunction):  # noqa: N801 - it reads as the SQL function that it is
     """The database's clock as a SQL expression, plus an offset that may be negative."""
 
     type = Moment()
@@ -81,7 +81,7 @@ class now(Spelled):  # noqa: N801 - it reads as the SQL function that it is
         super().__init__(literal(offset, Duration()))
 
 
-class current_transaction(Spelled):  # noqa: N801
+class current_transaction(DialectFunction):  # noqa: N801
     """The number of the transaction that asks; 0 where transactions come one after the other."""
 
     type = BigInteger()
@@ -90,7 +90,7 @@ class current_transaction(Spelled):  # noqa: N801
     spelled: ClassVar = {"postgresql": "pg_current_xact_id()::text::bigint", "sqlite": "0"}
 
 
-class oldest_running_transaction(Spelled):  # noqa: N801
+class oldest_running_transaction(DialectFunction):  # noqa: N801
     """The number below which every transaction has ended, as the asking one's snapshot shows them.
 
     What is committed under a number below it has been seen by now, or never will be: nothing comes in between any more.
@@ -102,7 +102,7 @@ class oldest_running_transaction(Spelled):  # noqa: N801
     spelled: ClassVar = {"postgresql": "pg_snapshot_xmin(pg_current_snapshot())::text::bigint", "sqlite": "1"}
 
 
-class next_transaction(Spelled):  # noqa: N801
+class next_transaction(DialectFunction):  # noqa: N801
     """The number above those of all transactions that have begun; only where they are numbered."""
 
     type = BigInteger()

@@ -16,7 +16,7 @@ from uuid_utils.compat import uuid7
 from satchel.errors import SatchelError, not_found
 from satchel.failpoints import reach
 
-from . import blocks, counting, cursors, damage, eventlog, garbage, grams, listing, publishing
+from . import blocks, counting, cursors, eventlog, garbage, grams, listing, publishing, scrub
 from .clock import now
 from .engine import open_database
 from .records import (
@@ -301,12 +301,12 @@ class Metadata:
     @_reads
     async def list_blobs(self, c: AsyncConnection, after: str, limit: int) -> list[BlobRecord]:
         """At most `limit` blobs behind the object name `after`, in the order of their object names."""
-        return await damage.list_blobs(c, after, limit)
+        return await scrub.list_blobs(c, after, limit)
 
     @_writes
     async def claim_scrub(self, c: AsyncConnection, limit: int) -> list[BlobRecord]:
         """The next blobs to hash again, of which no other caller is given any in this round; none where it is over."""
-        return await damage.claim(c, limit)
+        return await scrub.claim(c, limit)
 
     @_writes
     async def note_damage(self, c: AsyncConnection, object_name: str, *, damaged: bool) -> bool:
@@ -314,7 +314,7 @@ class Metadata:
 
         The next upload of the same bytes replaces a damaged one.
         """
-        return await damage.note(c, object_name, damaged=damaged)
+        return await scrub.note(c, object_name, damaged=damaged)
 
     @_reads
     async def named(self, c: AsyncConnection, object_names: Collection[str]) -> set[str]:

@@ -20,7 +20,7 @@ from sqlalchemy import ColumnElement, Integer, cast, column, func, insert, liter
 from sqlalchemy.dialects.postgresql import TSQUERY
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from .spelling import Spelled
+from .dialects import DialectFunction
 from .tables import files
 
 INDEX = "files_gram"
@@ -52,7 +52,7 @@ async def remove(c: AsyncConnection, file_ids: Collection[UUID]) -> None:
         await c.execute(insert(_fts).from_select([_fts.c.files_grams, _fts.c.rowid, _fts.c.search_key], names))
 
 
-class position(Spelled):  # noqa: N801 - it reads as the SQL function that it is
+class position(DialectFunction):  # noqa: N801 - it reads as the SQL function that it is
     """Where a text holds another, from one; zero where it does not.
 
     Not LIKE, for which PostgreSQL makes the pattern anew for each row as soon as it keeps the plan of a statement.

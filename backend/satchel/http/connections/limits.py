@@ -12,7 +12,7 @@ from satchel.http.guards import problem
 
 
 @dataclass(frozen=True)
-class Limits:
+class ConnectionLimits:
     """The bounds of a connection, and of their number: sizes in bytes, times in seconds, the rate in bytes a second."""
 
     connections: int
@@ -113,7 +113,7 @@ class WriteWatch:
 class WatchedWrites(asyncio.Protocol):
     """What is written is watched, beside what the protocol does by itself; to be put before it."""
 
-    limits: Limits
+    limits: ConnectionLimits
     loop: asyncio.AbstractEventLoop
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:

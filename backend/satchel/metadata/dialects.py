@@ -8,12 +8,12 @@ from sqlalchemy.sql.compiler import SQLCompiler
 from sqlalchemy.sql.functions import FunctionElement
 
 
-class Spelled(FunctionElement[Any]):
+class DialectFunction(FunctionElement[Any]):
     """A function by its text for each dialect that has it, in which `{}` stands for the arguments."""
 
     spelled: ClassVar[Mapping[str, str]]
 
 
-@compiles(Spelled)
-def _spell(element: Spelled, compiler: SQLCompiler, **kw: Any) -> str:
+@compiles(DialectFunction)
+def _spell(element: DialectFunction, compiler: SQLCompiler, **kw: Any) -> str:
     return element.spelled[compiler.dialect.name].replace("{}", compiler.process(element.clauses, **kw))
