@@ -280,12 +280,15 @@ def _listens(server):
 
 @pytest.mark.settings(shutdown_timeout="1s", upload_lease="1s", sweep_interval="0.2s")
 async def test_an_upload_that_does_not_end_does_not_keep_the_server(server):
-    """When the time for it is over, the server ends without it, and nothing of it is left."""
+    """When the time for it is over, it is told, the server ends without it, and nothing of it is left."""
     async with connected(server) as raw:
         headers = {"Content-Type": MULTIPART, "Content-Length": "1000000"}
         await raw.request("POST", "/files/upload", headers, head_of_part("file", "a.bin") + b"x" * 1000)
         await eventually(lambda: server.kept.count("uploads") == 1)
         assert await server.stop() == 0
+        answer = await raw.answer()
+    assert (answer.status, answer.json()["code"]) == (503, "SHUTTING_DOWN")
+    assert "Traceback" not in server.logged()
     await server.start()
     await eventually(server.kept.is_empty)
 

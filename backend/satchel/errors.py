@@ -47,6 +47,7 @@ class Code(Enum):
     INTERNAL = Failure(500, "Unexpected failure")
     STORE_INTEGRITY = Failure(502, "The store does not hold what the record says")
     TOO_MANY_CONNECTIONS = Failure(503, "Too many connections", retry_after=5)
+    SHUTTING_DOWN = Failure(503, "The server is being stopped", retry_after=5)
     STORE_UNAVAILABLE = Failure(503, "The blob store does not answer", retry_after=5)
     DATABASE_UNAVAILABLE = Failure(503, "The database does not answer", retry_after=5)
     INSUFFICIENT_STORAGE = Failure(507, "There is no room left")

@@ -6,6 +6,7 @@ Steps U1 to U3 of the write protocol; see `satchel.files`.
 import asyncio
 import hashlib
 from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from datetime import timedelta
 from mmap import mmap
@@ -166,7 +167,7 @@ class Upload:
             await before
         await run_in(None, self._digest.update, step)
         if self._scripts is not None:
-            await run_in(None, self._scripts.update, step)
+            await run_in(self._uploads.searching, self._scripts.update, step)
 
     async def _store(self, buffer: mmap, step: memoryview, hashed: asyncio.Task[None]) -> None:
         try:
@@ -197,6 +198,8 @@ class Uploads:
         self.memory = Memory(int(settings.upload_memory))
         self.max_size = int(settings.max_file_size)
         self.max_pdf_unpacked = int(settings.max_pdf_unpacked)
+        # A PDF may take long to search, and must not keep others' bytes from a thread.
+        self.searching = ThreadPoolExecutor(1, "search")
         self._metadata = metadata
         self._blobs = blobs
         self._settings = settings

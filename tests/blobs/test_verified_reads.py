@@ -1,5 +1,6 @@
 """Whole objects whose end is kept back until all is known to be right, from each kind of store."""
 
+import errno
 import hashlib
 import os
 import random
@@ -138,6 +139,18 @@ async def test_one_that_is_closed_early_is_not_called_wrong(store, reads, way):
     await reader.aclose()
     assert [piece async for piece in pieces] == []
     assert reads.reports == 0
+
+
+async def test_what_a_disk_cannot_read_is_the_stores_failure(local, monkeypatch):
+    """Of the last bytes too, which come into this process."""
+    data, sha256 = some_bytes(11)
+    name = await put(local, data)
+
+    def fail(*_):
+        raise OSError(errno.EIO, "planted")
+
+    monkeypatch.setattr(os, "pread", fail)
+    assert await Reads(local).read(name, 11, sha256, by_slices) == (b"", Code.STORE_UNAVAILABLE)
 
 
 async def test_tee_says_what_went_wrong():

@@ -249,6 +249,7 @@ async def test_dates_are_half_open(library):
         {"kind": "image"},
         {"nothing": 1},
         {"search": "\0"},
+        {"search": "\u0301" * 60_000 + "\u0316" * 60_000},
         {"contentType": "\0"},
     ],
 )

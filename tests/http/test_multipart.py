@@ -202,6 +202,13 @@ async def test_a_parameter_given_twice_is_refused(header):
     assert "more than one" in await refused(form(raw_part(header)))
 
 
+@pytest.mark.parametrize("rest", [b'"', b'"\\"', b'"' + b'\\"' * 4000])
+async def test_a_quote_that_does_not_end_is_refused(rest):
+    """What stands behind it would be a part of a name to one reader, and a parameter to another."""
+    header = b'Content-Disposition: form-data; name="a"; filename="f"; x=' + rest
+    assert "quote that does not end" in await refused(form(raw_part(header)))
+
+
 @pytest.mark.parametrize("escaped", [b"\xff\xfe", b"caf\xe9.txt", b"\xed\xa0\x80"])
 async def test_a_name_that_is_not_utf8_is_refused(escaped):
     """Names in another encoding are refused, and which name it is is said."""

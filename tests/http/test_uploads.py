@@ -2,6 +2,7 @@ import asyncio
 import errno
 import hashlib
 import random
+import threading
 from contextlib import suppress
 from datetime import timedelta
 
@@ -11,6 +12,7 @@ from problems import assert_problem
 
 from kept import eventually
 from raw import BOUNDARY, END, MULTIPART, chunk, connected, head_of_part
+from satchel import intake
 from satchel.blobs.local import MAX_STEP as STEP
 from satchel.blobs.local import LocalBlobWriter
 from satchel.config import MIB
@@ -240,12 +242,29 @@ async def test_an_upload_that_failed_does_not_use_its_key_up(client):
 
 
 @one_is_enough
-@pytest.mark.parametrize("key", ["", "k" * 256])
-async def test_a_key_that_is_empty_or_too_long_is_refused(client, kept, key):
-    """A key has 1 to 255 characters."""
-    assert_problem(await upload(client, b"data", headers={"Idempotency-Key": key}), 400, "BAD_REQUEST", "255")
+async def test_a_key_has_255_characters_at_most(client):
+    """The longest one is taken."""
     await uploaded(client, b"data", headers={"Idempotency-Key": "k" * 255})
-    await eventually(kept.is_clean)
+
+
+@one_is_enough
+@pytest.mark.parametrize(
+    ("headers", "first"),
+    [
+        pytest.param({"Idempotency-Key": ""}, b"", id="empty key"),
+        pytest.param({"Idempotency-Key": "k" * 256}, b"", id="long key"),
+        pytest.param({}, head_of_part("hash") + b"abc\r\n--" + BOUNDARY + b"\r\n", id="hash"),
+    ],
+)
+async def test_what_no_upload_could_fit_is_refused_before_a_byte_of_it(shared_server, headers, first):
+    """A key has 1 to 255 characters, and a hash 64 digits; whoever declares another is told so, and cut off."""
+    before = shared_server.kept.count("uploads"), shared_server.kept.objects()
+    async with connected(shared_server) as raw:
+        sizes = {"Content-Type": MULTIPART, "Content-Length": str(2**30)}
+        await raw.request("POST", "/files/upload", {**sizes, **headers}, first)
+        answer = await raw.answer()
+        assert (answer.status, answer.json()["code"], answer.headers["connection"]) == (400, "BAD_REQUEST", "close")
+    assert (shared_server.kept.count("uploads"), shared_server.kept.objects()) == before
 
 
 # Sizes
@@ -304,6 +323,25 @@ async def test_a_length_that_is_too_long_keeps_nothing(strict_server, size):
         await raw.request("POST", "/files/upload", headers, body)
         await eventually(strict_server.kept.objects)
     await eventually(strict_server.kept.is_empty)
+
+
+# Searches of PDFs
+
+
+@one_is_enough
+async def test_pdfs_are_searched_on_a_thread_of_their_own(client, monkeypatch):
+    """A search may take long; as many as there are threads would hold up all that is hashed, read and sent."""
+    search, names = intake.ScriptSearch.update, set()
+
+    def noted(*args):
+        names.add(threading.current_thread().name)
+        search(*args)
+
+    monkeypatch.setattr(intake.ScriptSearch, "update", noted)
+    await asyncio.gather(*(uploaded(client, b"%%PDF-1.7 %d" % number, "searched.pdf") for number in range(20)))
+    shared = await asyncio.to_thread(threading.current_thread)
+    assert len(names) == 1
+    assert names.pop().split("_")[0] != shared.name.split("_")[0]
 
 
 # Refusals

@@ -9,7 +9,7 @@ from sqlalchemy.exc import DBAPIError, StatementError
 
 from publishing import Helper
 from satchel.errors import Code
-from satchel.metadata import FileFilter, FileOrder, Metadata, pool
+from satchel.metadata import FileFilter, FileOrder, Metadata, database, pool
 from satchel.metadata.clock import Moment, now
 from satchel.metadata.tables import blobs, files, uploads
 
@@ -113,6 +113,15 @@ async def test_a_turn_that_does_not_come_is_unavailable(monkeypatch, narrow, fai
     release.set()
     await slow
     await narrow.begin_upload("object", MINUTE)
+
+
+async def test_a_database_that_is_silent_is_not_waited_for_by_who_only_asks(monkeypatch, narrow, fails):
+    """Its state is told soon, however long those wait who need it."""
+    monkeypatch.setattr(database, "PING_TIMEOUT", 0.05)
+    silent = asyncio.Event()
+    monkeypatch.setattr(narrow._database.reader, "run", lambda _: silent.wait())
+    with fails(Code.DATABASE_UNAVAILABLE):
+        await narrow.ping()
 
 
 # Breaking

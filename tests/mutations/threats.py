@@ -702,6 +702,34 @@ FORMS = [
         "",
         "http/test_uploads.py::test_the_same_upload_sent_at_once_many_times_gives_one_file",
     ),
+    Mutation(
+        "the refusal of quotes that do not end",
+        "http/multipart.py",
+        "    if not all(_QUOTED.findall(disposition)):",
+        "    if False:",
+        "http/test_multipart.py::test_a_quote_that_does_not_end_is_refused",
+    ),
+    Mutation(
+        "the look at the key before a form is read",
+        "http/files.py",
+        "    check_declared(None, key)\n",
+        "",
+        "http/test_uploads.py::test_what_no_upload_could_fit_is_refused_before_a_byte_of_it",
+    ),
+    Mutation(
+        "the look at the hash as soon as it is in",
+        "http/files.py",
+        "            check_declared(declared_hash, None)\n",
+        "",
+        "http/test_uploads.py::test_what_no_upload_could_fit_is_refused_before_a_byte_of_it",
+    ),
+    Mutation(
+        "the thread of the searches of PDFs",
+        "intake.py",
+        "await run_in(self._uploads.searching, self._scripts.update, step)",
+        "await run_in(None, self._scripts.update, step)",
+        "http/test_uploads.py::test_pdfs_are_searched_on_a_thread_of_their_own",
+    ),
 ]
 
 OPERATIONS = [
@@ -859,6 +887,20 @@ OPERATIONS = [
         "MAX_ERRORS = 20",
         "MAX_ERRORS = 10_000",
         "graphql/test_query_limits.py::test_an_answer_does_not_list_every_mistake",
+    ),
+    Mutation(
+        "the bound of a search",
+        "metadata/conditions.py",
+        "    if len(text) > MAX_TERM:",
+        "    if False:",
+        "graphql/test_queries.py::test_a_filter_that_cannot_be_read_is_refused",
+    ),
+    Mutation(
+        "the look at what is declared before a file is read (GraphQL)",
+        "graphql/router.py",
+        'check_declared(given.get("hash"), given.get("idempotencyKey"))',
+        "pass",
+        "graphql/test_multipart_requests.py::test_the_refusal_comes_before_the_first_byte_of_a_file",
     ),
 ]
 
@@ -1237,6 +1279,27 @@ ANSWERS = [
         'raise SatchelError(Code.STORE_UNAVAILABLE, "The blob store failed; try again later.")',
         "raise SatchelError(Code.STORE_UNAVAILABLE, str(error))",
         "instances/test_unfaithful_stores.py::test_no_answer_tells_of_the_store",
+    ),
+    Mutation(
+        "the answer to what is cut off by the end of the server",
+        "http/guards.py",
+        "        except asyncio.CancelledError:",
+        "        except ZeroDivisionError:",
+        "test_cli.py::test_an_upload_that_does_not_end_does_not_keep_the_server",
+    ),
+    Mutation(
+        "the patience of who asks for the database's state",
+        "metadata/database.py",
+        "async with asyncio.timeout(PING_TIMEOUT):",
+        "async with asyncio.timeout(None):",
+        "metadata/test_metadata_database.py::test_a_database_that_is_silent_is_not_waited_for_by_who_only_asks",
+    ),
+    Mutation(
+        "the words for a disk that cannot be read",
+        "blobs/verified.py",
+        "    with translated():\n        return await run_in(None",
+        "    if True:\n        return await run_in(None",
+        "blobs/test_verified_reads.py::test_what_a_disk_cannot_read_is_the_stores_failure",
     ),
 ]
 

@@ -178,7 +178,10 @@ def _cut(piece: PieceT, start: int, stop: int) -> PieceT:
 
 
 async def _bytes(piece: Slice | bytes) -> bytes:
-    return piece if isinstance(piece, bytes) else await run_in(None, b"".join, _read(piece))
+    if isinstance(piece, bytes):
+        return piece
+    with translated():
+        return await run_in(None, b"".join, _read(piece))
 
 
 def _read(piece: Slice) -> Iterator[bytes]:

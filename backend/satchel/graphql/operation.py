@@ -4,7 +4,7 @@ Follows https://graphql.github.io/graphql-over-http/draft/.
 """
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Any
@@ -12,16 +12,22 @@ from typing import Any
 import orjson
 from graphql import (
     DocumentNode,
+    FieldNode,
+    FragmentDefinitionNode,
     GraphQLError,
     GraphQLSchema,
     NoSchemaIntrospectionCustomRule,
     OperationDefinitionNode,
     OperationType,
+    Visitor,
+    get_argument_values,
     get_operation_ast,
     get_variable_values,
     specified_rules,
     validate,
+    visit,
 )
+from graphql.execution.values import VariableValues
 
 from satchel.errors import Code, SatchelError
 from satchel.graphql.limits import OperationLimits, limit, parsed
@@ -108,6 +114,37 @@ def check(schema: GraphQLSchema, operation: Operation, limits: OperationLimits) 
     return chosen.operation
 
 
+def arguments(
+    schema: GraphQLSchema, operation: Operation, mutation: str, limits: OperationLimits
+) -> Iterator[dict[str, Any]]:
+    """What each use of a mutation is given, in an operation that was checked."""
+    node = document(operation.query, limits)
+    chosen = get_operation_ast(node, operation.name)
+    if chosen is None or schema.mutation_type is None:
+        return
+    uses = _Uses(mutation)
+    for definition in node.definitions:
+        if definition is chosen or isinstance(definition, FragmentDefinitionNode):
+            visit(definition, uses)
+    variables = _coerce(schema, chosen, operation.variables)
+    for use in uses.found:
+        yield get_argument_values(schema.mutation_type.fields[mutation], use, variables)
+
+
+class _Uses(Visitor):
+    """Finds the fields of a name."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__()
+        self.found: list[FieldNode] = []
+        self._name = name
+
+    def enter_field(self, node: FieldNode, *_: Any) -> None:
+        """Called by graphql-core for each field."""
+        if node.name.value == self._name:
+            self.found.append(node)
+
+
 def document(query: str, limits: OperationLimits) -> DocumentNode:
     """What was checked under this text: the same for all who send it, as thousands of subscribers do."""
     return _document(query, limits).node
@@ -145,7 +182,8 @@ def _which(name: str | None) -> str:
     return "Name the operation to run." if name is None else f"There is no operation named {name!r}."
 
 
-def _coerce(schema: GraphQLSchema, chosen: OperationDefinitionNode, variables: dict[str, Any]) -> None:
+def _coerce(schema: GraphQLSchema, chosen: OperationDefinitionNode, variables: dict[str, Any]) -> VariableValues:
     coerced = get_variable_values(schema, chosen.variable_definitions or (), variables, max_errors=MAX_ERRORS)
     if isinstance(coerced, list):
         raise InvalidOperation(coerced)
+    return coerced

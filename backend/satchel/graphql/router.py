@@ -11,9 +11,10 @@ from fastapi import APIRouter, Request, Response, WebSocket
 from graphql import GraphQLError, OperationType
 
 from satchel.errors import Code, SatchelError
+from satchel.files import check_declared
 from satchel.graphql import websocket
 from satchel.graphql.limits import OperationLimits
-from satchel.graphql.operation import InvalidOperation, Operation, check, read_json, read_operation
+from satchel.graphql.operation import InvalidOperation, Operation, arguments, check, read_json, read_operation
 from satchel.graphql.schema import core_schema, schema
 from satchel.graphql.types import Context
 from satchel.graphql.uploads import read_upload_request
@@ -113,8 +114,11 @@ async def _run_with_files(request: Request, media_type: str) -> Response:
     files = request.app.state.files
 
     def admit(operation: Operation) -> None:
-        if check(core_schema, operation, _limits(request)) is OperationType.SUBSCRIPTION:
+        limits = _limits(request)
+        if check(core_schema, operation, limits) is OperationType.SUBSCRIPTION:
             raise InvalidOperation([GraphQLError("A subscription is run over a WebSocket.")])
+        for given in arguments(core_schema, operation, "uploadFile", limits):
+            check_declared(given.get("hash"), given.get("idempotencyKey"))
 
     most = files.settings.max_files_per_request
     reader = MultipartReader(request.headers.get("content-type", ""), body.stream(request.receive), most)

@@ -7,7 +7,7 @@ from uuid import UUID
 from fastapi import APIRouter, Query, Request, Response
 from pydantic import BaseModel
 
-from satchel.files import FileService
+from satchel.files import FileService, check_declared
 from satchel.http import body
 from satchel.http.content import download_url, preview_url
 from satchel.http.contract import failures
@@ -110,11 +110,11 @@ async def upload_file(request: Request) -> FileMetadata:
     most = files.settings.max_files_per_request
     reader = MultipartReader(request.headers.get("content-type", ""), body.stream(request.receive), most)
     refuse_by_length(request.headers.get("content-length"), 1, files.settings)
+    key = request.headers.get("idempotency-key")
+    check_declared(None, key)
     async with files.intake() as intake:
         upload, declared_hash = await _read_form(reader, intake, files)
-        published = await files.publish(
-            upload, sha256=declared_hash, idempotency_key=request.headers.get("idempotency-key")
-        )
+        published = await files.publish(upload, sha256=declared_hash, idempotency_key=key)
     return FileMetadata.of(published.record)
 
 
@@ -129,6 +129,7 @@ async def _read_form(reader: MultipartReader, intake: Intake, files: FileService
         elif part.name == "hash":
             # A form sends a field that was left empty too; that declares nothing.
             declared_hash = await part.text(int(files.settings.max_map_size), "SATCHEL_MAX_MAP_SIZE") or None
+            check_declared(declared_hash, None)
         elif part.name == "file":
             raise bad_multipart("The part 'file' has no filename, so it is not a file.")
         else:

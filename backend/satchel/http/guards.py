@@ -155,6 +155,11 @@ class LastResort:
             await self._app(scope, receive, watched)
         except ClientGone:
             log.debug("client gone", path=scope["path"])
+        except asyncio.CancelledError:  # by the end of the server, when its time for what runs is over
+            log.warning("cut off", path=scope["path"])
+            if not begun and scope["type"] == "http":
+                ending = SatchelError(Code.SHUTTING_DOWN, "The server was stopped before the request was done.")
+                await refusal(scope, ending, {"Connection": "close"})(scope, receive, send)
         except Exception as error:
             log.error("unexpected failure", path=scope["path"], exc_info=error)
             if not begun:  # else the server sees that the answer has no end, and closes

@@ -25,7 +25,7 @@ FIELDS = 2  # beside the files: `operations` and `map`
 
 _ESCAPES = {"%22": '"', "%0A": "\n", "%0D": "\r"}
 _ESCAPE = re.compile("|".join(_ESCAPES), re.IGNORECASE)
-_QUOTED = re.compile(rb'"(?:\\.|[^"\\])*"')
+_QUOTED = re.compile(rb'"(?:\\.|[^"\\])*+("?)')
 _PARAMETER = re.compile(rb";([^;=]*)=")
 
 
@@ -244,6 +244,8 @@ class MultipartReader:
 
 def _refuse_twice(disposition: bytes) -> None:
     """One parameter of each name: of two, another reader of the same request could believe the other."""
+    if not all(_QUOTED.findall(disposition)):
+        raise bad_multipart("The Content-Disposition of a part has a quote that does not end.")
     names = [name.strip().lower() for name in _PARAMETER.findall(_QUOTED.sub(b"", disposition))]
     if len(names) > len(set(names)):
         raise bad_multipart("The Content-Disposition of a part has more than one parameter of a name.")

@@ -7,6 +7,8 @@ from typing import Any
 
 from sqlalchemy import Column, ColumnElement, ScalarSelect, Select, and_, func, literal, select, true
 
+from satchel.errors import Code, SatchelError
+
 from . import cursors
 from .grams import may_hold, of_term, position
 from .names import fold
@@ -17,6 +19,9 @@ from .tables import blobs, files
 FEW = 2_000
 """Files that are read and sorted at most: some milliseconds. With more of them in a million, 50 are found in a walk of
 25,000 entries, which takes as long."""
+
+MAX_TERM = 1_000
+"""Characters of a search: four times those of the longest name. Folding puts combining marks in order one by one."""
 
 # What conditions are asked of: the columns of the table, or of what was selected from it.
 Columns = Any
@@ -54,10 +59,10 @@ class Condition:
 
 
 def conditions_of(where: FileFilter) -> list[Condition]:
-    """All that must hold. Raises BAD_REQUEST for text that no file can hold."""
+    """All that must hold. Raises BAD_REQUEST for text that no file can hold, and for a search longer than any name."""
     c = files.c
     conditions = []
-    if where.search is not None and (term := fold(storable(where.search))):
+    if where.search is not None and (term := fold(_searchable(where.search))):
         conditions.append(Condition(c.search_key, lambda column: position(column, term) > 0, term))
     if where.kind is not None:
         conditions.append(equal(c.kind, where.kind.value))
@@ -71,6 +76,12 @@ def conditions_of(where: FileFilter) -> list[Condition]:
     if (where.uploaded_after, where.uploaded_before) != (None, None):
         conditions.append(Condition(c.upload_date, lambda column: _has_date(column, where)))
     return conditions
+
+
+def _searchable(text: str) -> str:
+    if len(text) > MAX_TERM:
+        raise SatchelError(Code.BAD_REQUEST, f"A search has {MAX_TERM:,} characters at most; no name is as long.")
+    return storable(text)
 
 
 def equal(column: Column[Any], value: Any) -> Condition:

@@ -1,5 +1,6 @@
 """The metadata port: one class, with the same statements for every database, each method a transaction."""
 
+import asyncio
 import random
 from collections.abc import Awaitable, Callable, Collection, Coroutine, Mapping, Sequence
 from contextlib import suppress
@@ -19,6 +20,7 @@ from satchel.failpoints import reach
 from . import blocks, counting, cursors, eventlog, garbage, grams, listing, publishing, scrub
 from .clock import now
 from .engine import open_database
+from .pool import unavailable
 from .records import (
     BlobRecord,
     Event,
@@ -37,6 +39,9 @@ from .records import (
 from .rows import FILES, select_files, to_record
 from .tables import blobs, event_log, files, idempotency_keys, uploads
 from .tables import garbage as garbage_table
+
+PING_TIMEOUT = 3.0
+"""Seconds. Whoever asks whether the database answers asks again soon."""
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -100,9 +105,16 @@ class Metadata:
         """Let the transactions under way end, then close all connections."""
         await self._database.close()
 
+    async def ping(self) -> None:
+        """Return when the database answers, which is not waited for as long as by those who need it."""
+        try:
+            async with asyncio.timeout(PING_TIMEOUT):
+                await self._look()
+        except TimeoutError:
+            raise unavailable() from None
+
     @_reads
-    async def ping(self, c: AsyncConnection) -> None:
-        """Return when the database answers."""
+    async def _look(self, c: AsyncConnection) -> None:
         await c.execute(select(event_log.c.id))
 
     # Uploads: from the first byte to the file

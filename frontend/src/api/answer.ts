@@ -16,7 +16,7 @@ export const failed = (code: ClientCode | (string & {}), message = ""): { failur
 });
 
 const PASSING =
-  /^(NETWORK|HTTP_(408|429|5\d\d)|INTERNAL|(STORE|DATABASE)_UNAVAILABLE|TOO_MANY_CONNECTIONS|REQUEST_TIMEOUT|LEASE_LOST|HASH_MISMATCH)$/;
+  /^(NETWORK|HTTP_(408|429|5\d\d)|INTERNAL|(STORE|DATABASE)_UNAVAILABLE|TOO_MANY_CONNECTIONS|SHUTTING_DOWN|REQUEST_TIMEOUT|LEASE_LOST|HASH_MISMATCH)$/;
 
 /** True where the same request may succeed later, unchanged: the fault lies with the way there, not with the request. */
 export function isPassing({ code }: Failure): boolean {

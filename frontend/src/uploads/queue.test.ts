@@ -398,7 +398,7 @@ describe("the upload queue", () => {
     expect(item("a").state).toBe("retrying");
   });
 
-  it.each(["LEASE_LOST", "REQUEST_TIMEOUT", "TOO_MANY_CONNECTIONS", "HTTP_429", "HTTP_502"])(
+  it.each(["LEASE_LOST", "REQUEST_TIMEOUT", "TOO_MANY_CONNECTIONS", "SHUTTING_DOWN", "HTTP_429", "HTTP_502"])(
     "tries again what was refused with %s",
     async (code) => {
       await add("a");

@@ -22,6 +22,7 @@ const failures: Record<string, string> = {
   IDEMPOTENCY_CONFLICT: "The file changed while it was being sent. Try again to send it as it is now.",
   LEASE_LOST: "The upload took a pause that was too long. Try again.",
   REQUEST_TIMEOUT: "The upload took too long to arrive. Try again, perhaps over a faster connection.",
+  SHUTTING_DOWN: "The server is being restarted. Try again in a moment.",
   TOO_MANY_CONNECTIONS: "Too many connections come from this address. Try again in a moment.",
   INSUFFICIENT_STORAGE: "The server has no room left. Reading and deleting still work.",
   STORE_UNAVAILABLE: "The server’s file store does not answer. Try again in a moment.",

@@ -18,6 +18,7 @@ const failures: Record<string, string> = {
   IDEMPOTENCY_CONFLICT: "Le fichier a changé pendant l’envoi. Réessayez pour l’envoyer tel qu’il est maintenant.",
   LEASE_LOST: "L’envoi s’est interrompu trop longtemps. Réessayez.",
   REQUEST_TIMEOUT: "L’envoi a mis trop de temps à arriver. Réessayez, si possible avec une connexion plus rapide.",
+  SHUTTING_DOWN: "Le serveur redémarre. Réessayez dans un instant.",
   TOO_MANY_CONNECTIONS: "Trop de connexions viennent de cette adresse. Réessayez dans un instant.",
   INSUFFICIENT_STORAGE: "Le serveur n’a plus de place. Lire et supprimer reste possible.",
   STORE_UNAVAILABLE: "L’espace de stockage du serveur ne répond pas. Réessayez dans un instant.",
