@@ -1,7 +1,7 @@
 import { type Answer, type Failure, isPassing } from "../api/answer";
 import type { FileKind, FileOrder, StorageUsage, StoredFile } from "../api/documents";
 import { FIRST } from "../api/first";
-import type { Change } from "./changes";
+import { type Change, recounted } from "./changes";
 import { belongs, comparator, merged, placeOf } from "./order";
 
 export interface PageWanted {
@@ -106,7 +106,7 @@ export class FileList {
   /** The filter and order of the rows; the reader may already have asked for another. */
   #asked = $state.raw<Question>(FIRST);
   /** What events said since the page that is on its way was asked for. */
-  #meanwhile: Map<string, StoredFile> | undefined;
+  #meanwhile: readonly Change[] | undefined;
   /** Deleted since the head was read. An id never returns, so no late answer may bring it back. */
   #gone = new Set<string>();
   #timers: { [Task in "search" | "totals" | "retry"]?: ReturnType<typeof setTimeout> | undefined } = {};
@@ -222,6 +222,7 @@ export class FileList {
 
   /** Applies events in their order. The totals are counted by the service, soon after. */
   apply(changes: readonly Change[]): void {
+    this.#meanwhile = this.#meanwhile?.concat(changes);
     const draft = this.#draft();
     for (const { kind, fileId, file } of changes) {
       const id = file?.id ?? fileId;
@@ -230,12 +231,11 @@ export class FileList {
         this.#gone.add(id);
         this.#remove(draft, id);
       } else {
-        this.#meanwhile?.set(id, file);
         this.#put(draft, file);
         if (kind === "UPLOADED" && draft.added.has(id)) this.#arrive(id);
       }
     }
-    this.#finish(draft);
+    this.#finish(draft, changes);
     this.#forget();
     this.#countSoon();
     void this.#fill();
@@ -290,7 +290,7 @@ export class FileList {
     this.#loading?.abort();
     const loading = new AbortController();
     this.#loading = loading;
-    this.#meanwhile = new Map();
+    this.#meanwhile = [];
     const answer = await this.#source.page({ first, after, head: after === null, ...question }, loading.signal);
     if (loading.signal.aborted) return undefined;
     this.#loading = undefined;
@@ -306,18 +306,20 @@ export class FileList {
     this.#hasMore = files.pageInfo.hasNextPage;
     this.#edge = this.#hasMore ? files.nodes.at(-1) : undefined;
     const draft = this.#draft(before.concat(added));
-    for (const file of this.#meanwhile?.values() ?? []) this.#put(draft, file);
+    const changes = this.#meanwhile ?? [];
     this.#meanwhile = undefined;
-    this.#finish(draft);
+    for (const { file } of changes) if (file) this.#put(draft, file);
+    this.#finish(draft, changes);
   }
 
   #draft(rows = [...this.rows]): Draft {
-    return { rows, hidden: new Map(this.#hidden), added: new Set(), copies: new Map() };
+    return { rows, hidden: new Map(this.#hidden), added: new Set() };
   }
 
-  #finish(draft: Draft): void {
-    this.#hidden = draft.hidden;
-    this.rows = withCopies(draft);
+  #finish({ rows, hidden }: Draft, changes: readonly Change[]): void {
+    const current = recounted(changes);
+    this.#hidden = new Map([...hidden].map(([id, file]) => [id, current(file)]));
+    this.rows = rows.map(current);
   }
 
   #indexIn(rows: readonly StoredFile[], id: string): number {
@@ -339,14 +341,12 @@ export class FileList {
       return;
     }
     const at = this.#indexIn(rows, file.id);
-    const [last] = at < 0 ? [] : rows.splice(at, 1);
+    if (at >= 0) rows.splice(at, 1);
     this.#ids.delete(file.id);
     if (!this.#reaches(file)) return;
     rows.splice(placeOf(file, rows, comparator(this.#asked.orderBy)), 0, file);
     this.#ids.add(file.id);
-    if (last) return;
-    draft.added.add(file.id);
-    draft.copies.set(file.hash, file.copies);
+    if (at < 0) draft.added.add(file.id);
   }
 
   #remove(draft: Draft, id: string): void {
@@ -356,8 +356,7 @@ export class FileList {
     const at = this.#indexIn(draft.rows, id);
     if (at < 0) return;
     this.#ids.delete(id);
-    const [last] = draft.rows.splice(at, 1) as [StoredFile];
-    draft.copies.set(last.hash, (draft.copies.get(last.hash) ?? last.copies) - 1);
+    draft.rows.splice(at, 1);
   }
 
   #forget(): void {
@@ -420,15 +419,4 @@ interface Draft {
   rows: StoredFile[];
   hidden: Map<string, StoredFile>;
   added: Set<string>;
-  /** How many files share these bytes now, by hash. */
-  copies: Map<string, number>;
-}
-
-/** The count of copies belongs to the bytes: it changes on every row that shares them. */
-function withCopies({ rows, copies }: Draft): readonly StoredFile[] {
-  if (copies.size === 0) return rows;
-  return rows.map((row) => {
-    const now = copies.get(row.hash);
-    return now === undefined || now === row.copies ? row : { ...row, copies: now };
-  });
 }

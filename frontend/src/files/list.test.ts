@@ -227,8 +227,39 @@ describe("an event", () => {
     const b = at(2, { hash: "same", copies: 2 });
     list.apply([uploaded(b)]);
     expect(list.rows.map(({ copies }) => copies)).toEqual([2, 2]);
-    list.apply([deleted(b.id)]);
+    list.apply([{ ...deleted(b.id), file: { ...b, copies: 1 } }]);
     expect(list.rows.map(({ copies }) => copies)).toEqual([1]);
+  });
+
+  it("changes the count of copies also where its own file is hidden, or no row", async () => {
+    const [a, b, c] = ["a", "b", "c"].map((id) => at(1, { id, hash: "same", copies: 3 })) as [
+      StoredFile,
+      StoredFile,
+      StoredFile,
+    ];
+    await loaded([a, b, c]);
+    list.hide([b, c]);
+    list.apply([{ ...deleted(c.id), file: { ...c, copies: 2 } }]);
+    list.restore([b.id]);
+    expect(list.rows.map(({ id, copies }) => [id, copies])).toEqual([
+      [b.id, 2],
+      [a.id, 2],
+    ]);
+    list.setSearch("a.txt");
+    await vi.advanceTimersByTimeAsync(1000);
+    list.apply([uploaded(at(2, { filename: "zzz.md", hash: "same", copies: 3 }))]);
+    expect(list.rows.map(({ copies }) => copies)).toEqual([3]);
+  });
+
+  it("changes the count of copies on the page that is on its way", async () => {
+    await loaded(Array.from({ length: 150 }, (_, minute) => at(minute, { hash: `${minute % 75}`, copies: 2 })));
+    const release = service.hold();
+    list.want(150);
+    await settle();
+    const removed = list.rows[0] as StoredFile;
+    list.apply([{ ...deleted(removed.id), file: { ...removed, copies: 1 } }]);
+    await release();
+    expect(list.rows.find(({ hash }) => hash === removed.hash)?.copies).toBe(1);
   });
 
   it("among very many gives the same as one by one", async () => {

@@ -1,6 +1,6 @@
 import type { Answer, Failure } from "../api/answer";
 import type { StoredFile } from "../api/documents";
-import type { Change } from "../files/changes";
+import { type Change, recounted } from "../files/changes";
 
 export interface OpenFileSource {
   /** What the list already knows of it. */
@@ -78,14 +78,11 @@ export class OpenFile {
 
   apply(changes: readonly Change[]): void {
     for (const { kind, fileId, file } of changes) {
-      if ((file?.id ?? fileId) === this.id) {
-        if (kind === "DELETED") this.status = "gone";
-        else if (file && this.status !== "gone") this.#found(file);
-      } else if (file && this.file && file.hash === this.file.hash && kind !== "RENAMED") {
-        const copies = kind === "DELETED" ? Math.max(1, this.file.copies - 1) : file.copies;
-        this.file = { ...this.file, copies };
-      }
+      if ((file?.id ?? fileId) !== this.id) continue;
+      if (kind === "DELETED") this.status = "gone";
+      else if (file && this.status !== "gone") this.#found(file);
     }
+    if (this.file && this.status !== "gone") this.file = recounted(changes)(this.file);
   }
 
   #show(id: string | undefined): void {

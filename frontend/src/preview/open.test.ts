@@ -126,7 +126,7 @@ describe("the open file", () => {
       { kind: "UPLOADED", fileId: "c", file: fileWith({ id: "c", hash: a.hash, copies: 2 }) },
     ]);
     expect(opened.file).toMatchObject({ filename: "new name", copies: 2 });
-    opened.apply([{ kind: "DELETED", fileId: "c", file: fileWith({ id: "c", hash: a.hash, copies: 2 }) }]);
+    opened.apply([{ kind: "DELETED", fileId: "c", file: fileWith({ id: "c", hash: a.hash, copies: 1 }) }]);
     expect(opened.file).toMatchObject({ copies: 1 });
   });
 });
