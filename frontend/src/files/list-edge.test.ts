@@ -164,6 +164,36 @@ describe("a hidden file", () => {
     expect(list.rows.map(({ filename }) => filename)).toEqual(["newer name"]);
   });
 
+  it("counts nowhere from then on, also when it is deleted for good and the totals are still to be counted", async () => {
+    const files = Array.from({ length: 300 }, (_, minute) => at(minute));
+    const twins = [at(500, { hash: "same", copies: 2 }), at(501, { hash: "same", copies: 2 })] as const;
+    await loaded([...files, ...twins, at(502, { kind: "IMAGE" })]);
+    const shown = () => [list.total, list.countOf("TEXT"), list.countOf("IMAGE"), list.storage];
+    const totals = (files: number, bytes: number, stored: number) => ({
+      files,
+      logicalBytes: bytes,
+      storedBytes: stored,
+    });
+    expect(shown()).toEqual([303, 302, 1, totals(303, 30_300, 30_200)]);
+    list.hide([twins[0]]);
+    expect(shown()).toEqual([302, 301, 1, totals(302, 30_200, 30_200)]);
+    list.hide([twins[1]]);
+    list.deleted(ids(twins));
+    expect(shown()).toEqual([301, 300, 1, totals(301, 30_100, 30_100)]);
+    service.files = service.files.filter(({ hash }) => hash !== "same");
+    await vi.advanceTimersByTimeAsync(1000);
+    expect(shown()).toEqual([301, 300, 1, totals(301, 30_100, 30_100)]);
+  });
+
+  it("that the search does not find is counted among all files only", async () => {
+    const [found, other] = [at(1, { filename: "harbour" }), at(2)] as const;
+    await loaded([found, other]);
+    list.hide([other]);
+    list.setSearch("harbour");
+    await vi.advanceTimersByTimeAsync(1000);
+    expect([list.countOf("TEXT"), list.storage?.files]).toEqual([1, 1]);
+  });
+
   it("among a hundred thousand costs no more than its share", async () => {
     const files = Array.from({ length: 100_000 }, (_, nth) => at(100_000 - nth));
     const pageInfo = { hasNextPage: false, endCursor: null };

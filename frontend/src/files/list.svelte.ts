@@ -60,7 +60,6 @@ const REMEMBERED = 10_000;
  */
 export class FileList {
   rows = $state.raw<readonly StoredFile[]>([]);
-  storage = $state.raw<StorageUsage>();
   /** `busy`: another listing is on its way and the rows of the last one still stand. */
   status = $state<"loading" | "busy" | "ready" | "failed">("loading");
   failure = $state.raw<Failure>();
@@ -78,19 +77,10 @@ export class FileList {
   /** Rows that an event brought a moment ago; not reactive, for whoever draws a change of `rows`. */
   readonly arrivals: Set<string> = new Set();
 
-  #counted = $state(0);
-  #kinds = $state.raw<ReadonlyMap<FileKind, number>>(new Map());
+  #counted = $state.raw<Counted>();
   /** Taken out of the rows before the service has been told. */
   #hidden = $state.raw<ReadonlyMap<string, StoredFile>>(new Map());
-  /** How many of those the search finds, by kind. */
-  #hiddenKinds: ReadonlyMap<FileKind, number> = $derived.by(() => {
-    const { kind: _, ...search } = this.#asked.filter;
-    const counts = new Map<FileKind, number>();
-    for (const file of this.#hidden.values()) {
-      if (belongs(file, search)) counts.set(file.kind, (counts.get(file.kind) ?? 0) + 1);
-    }
-    return counts;
-  });
+  #totals = $derived(this.#counted && without(this.#counted, this.#hidden.values()));
   #endCursor: string | null = null;
   /**
    * The file that the next page begins behind, as it was when its own page was read; undefined where all is loaded. The
@@ -118,7 +108,20 @@ export class FileList {
   /** All files of this listing, loaded or not. */
   get total(): number {
     if (!this.#hasMore) return this.rows.length;
-    return Math.max(this.#counted - this.#ofKind(this.#hiddenKinds), this.rows.length + 1);
+    return Math.max(this.#countedRows ?? 0, this.rows.length + 1);
+  }
+
+  /** How many files this listing has by the totals; undefined where those are of another search. */
+  get #countedRows(): number | undefined {
+    const { search = "", kind } = this.#asked.filter;
+    if (!this.#totals || this.#totals.search !== search) return undefined;
+    const { kinds } = this.#totals;
+    return kind ? (kinds.get(kind) ?? 0) : [...kinds.values()].reduce((sum, count) => sum + count, 0);
+  }
+
+  /** What is stored in all, once that is known. */
+  get storage(): StorageUsage | undefined {
+    return this.#totals?.storage;
   }
 
   get #filter(): PageWanted["filter"] {
@@ -138,8 +141,7 @@ export class FileList {
 
   /** How many files of a kind the search finds, once that is known. */
   countOf(kind: FileKind): number | undefined {
-    const counted = this.#kinds.get(kind);
-    return counted === undefined ? undefined : Math.max(0, counted - (this.#hiddenKinds.get(kind) ?? 0));
+    return this.#totals?.kinds.get(kind);
   }
 
   /** Whether a file is one of this listing, loaded or not. */
@@ -192,8 +194,6 @@ export class FileList {
     }
     const { files } = answer.data;
     this.failure = undefined;
-    // Not known yet; the old number would be that of other files.
-    if (!sameFilter(question.filter, this.#asked.filter)) this.#counted = 0;
     this.#asked = question;
     this.#take(answer.data, []);
     this.status = "ready";
@@ -313,11 +313,12 @@ export class FileList {
   }
 
   #draft(rows = [...this.rows]): Draft {
-    return { rows, hidden: new Map(this.#hidden), added: new Set() };
+    return { rows, hidden: new Map(this.#hidden), added: new Set(), gone: [] };
   }
 
-  #finish({ rows, hidden }: Draft, changes: readonly Change[]): void {
+  #finish({ rows, hidden, gone }: Draft, changes: readonly Change[]): void {
     const current = recounted(changes);
+    this.#counted &&= without(this.#counted, gone);
     this.#hidden = new Map([...hidden].map(([id, file]) => [id, current(file)]));
     this.rows = rows.map(current);
   }
@@ -351,7 +352,7 @@ export class FileList {
 
   #remove(draft: Draft, id: string): void {
     const hidden = draft.hidden.get(id);
-    if (hidden && belongs(hidden, this.#asked.filter)) this.#counted--; // no longer by being hidden
+    if (hidden) draft.gone.push(hidden);
     draft.hidden.delete(id);
     const at = this.#indexIn(draft.rows, id);
     if (at < 0) return;
@@ -393,15 +394,8 @@ export class FileList {
     const { data } = await this.#source.totals(filter, counting.signal);
     if (!data) return;
     this.#countTook = Date.now() - start;
-    this.#kinds = new Map(data.files.kinds.map(({ kind, count }) => [kind, count]));
-    this.#counted = this.#ofKind(this.#kinds);
-    this.storage = data.storage;
-  }
-
-  /** How many of what was counted by kind are of the kind that is listed. */
-  #ofKind(counts: ReadonlyMap<FileKind, number>): number {
-    const { kind } = this.#asked.filter;
-    return kind ? (counts.get(kind) ?? 0) : [...counts.values()].reduce((sum, count) => sum + count, 0);
+    const kinds = new Map(data.files.kinds.map(({ kind, count }) => [kind, count]));
+    this.#counted = { search: filter.search ?? "", kinds, storage: data.storage };
   }
 
   #later(what: "search" | "retry", wait: number, run: () => void): void {
@@ -410,8 +404,29 @@ export class FileList {
   }
 }
 
-function sameFilter(one: PageWanted["filter"], other: PageWanted["filter"]): boolean {
-  return one.search === other.search && one.kind === other.kind;
+/** The totals, and the search that they were counted for. */
+interface Counted {
+  search: string;
+  kinds: ReadonlyMap<FileKind, number>;
+  storage: StorageUsage;
+}
+
+/** The totals as they are without some of the files. */
+function without(counted: Counted, files: Iterable<StoredFile>): Counted {
+  const kinds = new Map(counted.kinds);
+  const storage = { ...counted.storage };
+  const taken = new Map<string, number>();
+  for (const file of files) {
+    const count = kinds.get(file.kind);
+    if (count && belongs(file, { search: counted.search })) kinds.set(file.kind, count - 1);
+    storage.files--;
+    storage.logicalBytes -= file.size;
+    const copies = (taken.get(file.hash) ?? 0) + 1;
+    taken.set(file.hash, copies);
+    // The bytes go with the last file that has them.
+    if (copies === file.copies) storage.storedBytes -= file.size;
+  }
+  return { ...counted, kinds, storage };
 }
 
 /** Rows while a batch of changes is applied to them. */
@@ -419,4 +434,6 @@ interface Draft {
   rows: StoredFile[];
   hidden: Map<string, StoredFile>;
   added: Set<string>;
+  /** No longer hidden, but deleted. */
+  gone: StoredFile[];
 }

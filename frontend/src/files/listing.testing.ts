@@ -40,7 +40,13 @@ export class Service {
   listed = (cursor: string) => this.cursors.push(cursor);
 
   get storage() {
-    return { files: this.files.length, logicalBytes: 0, storedBytes: 0 };
+    const sum = (sizes: Iterable<number>) => [...sizes].reduce((total, size) => total + size, 0);
+    const blobs = new Map(this.files.map(({ hash, size }) => [hash, size]));
+    return {
+      files: this.files.length,
+      logicalBytes: sum(this.files.map(({ size }) => size)),
+      storedBytes: sum(blobs.values()),
+    };
   }
 
   /** From now on answers wait; the returned function lets the waiting ones go. */
