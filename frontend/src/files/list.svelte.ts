@@ -105,10 +105,15 @@ export class FileList {
     this.#source = source;
   }
 
-  /** All files of this listing, loaded or not. */
+  /** All files of this listing, loaded or not; until they are `counted`, one more than are loaded stands for the rest. */
   get total(): number {
     if (!this.#hasMore) return this.rows.length;
     return Math.max(this.#countedRows ?? 0, this.rows.length + 1);
+  }
+
+  /** Whether `total` is known. */
+  get counted(): boolean {
+    return this.status !== "loading" && (!this.#hasMore || this.#countedRows !== undefined);
   }
 
   /** How many files this listing has by the totals; undefined where those are of another search. */

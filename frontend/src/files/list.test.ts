@@ -38,6 +38,21 @@ describe("a listing", () => {
     expect(list.rows.map(({ filename }) => filename)).toEqual(["harbour.jpg"]);
   });
 
+  it("tells whether its length is known: at first it is not, nor for another search until that is counted", async () => {
+    expect(list.counted).toBe(false);
+    await loaded(Array.from({ length: 150 }, (_, minute) => at(minute, { filename: `harbour ${minute}.txt` })));
+    expect([list.counted, list.total]).toEqual([true, 150]);
+    service.counting = 1000;
+    list.setKind("TEXT");
+    await settle();
+    expect([list.counted, list.total]).toEqual([true, 150]);
+    list.setSearch("harbour");
+    await vi.advanceTimersByTimeAsync(500);
+    expect([list.status, list.counted]).toEqual(["ready", false]);
+    await vi.advanceTimersByTimeAsync(1000);
+    expect([list.counted, list.total]).toEqual([true, 150]);
+  });
+
   it("stays that of the question it answers until another is answered", async () => {
     await loaded([at(1, { filename: "b.txt" }), at(2, { filename: "a.txt" })]);
     list.setKind("IMAGE");
