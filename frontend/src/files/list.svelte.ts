@@ -1,4 +1,4 @@
-import { type Answer, type Failure, isPassing } from "../api/answer";
+import { type Answer, type Failure, isPassing, RETRY } from "../api/answer";
 import type { FileKind, FileOrder, StorageUsage, StoredFile } from "../api/documents";
 import { FIRST } from "../api/first";
 import { type Change, recounted } from "./changes";
@@ -46,7 +46,6 @@ const SEARCH_PAUSE = 200;
 /** How long changes wait for the totals to be counted (ms), and how many times as long as the last count took. */
 const TOTALS_PAUSE = 300;
 const TOTALS_SHARE = 10;
-const RETRY = 5_000;
 /** How long a row counts as having just arrived: at least until it is drawn. */
 const FRESH = 1_000;
 /** How many of the deleted ids are remembered: only an answer that is still on its way may name one. */
@@ -99,7 +98,7 @@ export class FileList {
   #meanwhile: readonly Change[] | undefined;
   /** Deleted since the head was read. An id never returns, so no late answer may bring it back. */
   #gone = new Set<string>();
-  #timers: { [Task in "search" | "totals" | "retry"]?: ReturnType<typeof setTimeout> | undefined } = {};
+  #timers: { [Task in "search" | "totals" | "retry" | "page"]?: ReturnType<typeof setTimeout> | undefined } = {};
 
   constructor(source: ListSource) {
     this.#source = source;
@@ -185,6 +184,7 @@ export class FileList {
   async reload(): Promise<void> {
     clearTimeout(this.#timers.search);
     clearTimeout(this.#timers.retry);
+    clearTimeout(this.#timers.page);
     if (this.status === "ready") this.status = "busy";
     this.pageFailure = undefined;
     this.#gone.clear();
@@ -221,6 +221,7 @@ export class FileList {
   }
 
   retryPage(): void {
+    clearTimeout(this.#timers.page);
     this.pageFailure = undefined;
     void this.#fill();
   }
@@ -281,12 +282,15 @@ export class FileList {
     void this.reload();
   }
 
-  async #fill(): Promise<void> {
-    while (this.#hasMore && !this.#loading && !this.pageFailure && this.#wanted + AHEAD > this.rows.length) {
+  /** Reads on as far as somebody looks; `again`, the page that failed, wherever they look by now. */
+  async #fill(again = false): Promise<void> {
+    const wanted = () => !this.pageFailure && this.#wanted + AHEAD > this.rows.length;
+    for (let due = again || wanted(); due && this.#hasMore && !this.#loading; due = wanted()) {
       const answer = await this.#read(NEXT_PAGE, this.#endCursor, this.#asked);
       if (!answer) return;
-      if (answer.failure) this.pageFailure = answer.failure;
-      else this.#take(answer.data, this.rows);
+      this.pageFailure = answer.failure;
+      if (answer.data) this.#take(answer.data, this.rows);
+      else if (isPassing(answer.failure)) this.#later("page", RETRY, () => void this.#fill(true));
     }
   }
 
@@ -380,8 +384,7 @@ export class FileList {
   }
 
   /** Not put off by further events: a long run of them must not keep the totals old. */
-  #countSoon(): void {
-    const wait = Math.max(TOTALS_PAUSE, TOTALS_SHARE * this.#countTook);
+  #countSoon(wait = Math.max(TOTALS_PAUSE, TOTALS_SHARE * this.#countTook)): void {
     this.#timers.totals ??= setTimeout(() => {
       this.#timers.totals = undefined;
       void this.#count();
@@ -396,14 +399,15 @@ export class FileList {
     if (counting.signal.aborted) return;
     const start = Date.now();
     const { filter } = this.#asked;
-    const { data } = await this.#source.totals(filter, counting.signal);
+    const { data, failure } = await this.#source.totals(filter, counting.signal);
+    if (failure && isPassing(failure)) this.#countSoon(RETRY);
     if (!data) return;
     this.#countTook = Date.now() - start;
     const kinds = new Map(data.files.kinds.map(({ kind, count }) => [kind, count]));
     this.#counted = { search: filter.search ?? "", kinds, storage: data.storage };
   }
 
-  #later(what: "search" | "retry", wait: number, run: () => void): void {
+  #later(what: "search" | "retry" | "page", wait: number, run: () => void): void {
     clearTimeout(this.#timers[what]);
     this.#timers[what] = setTimeout(run, wait);
   }

@@ -108,6 +108,39 @@ describe("a listing", () => {
     await settle();
     expect(list.rows.length).toBeGreaterThan(300);
   });
+
+  it("reads a page that failed again by itself, whatever is looked at by then", async () => {
+    await loaded(Array.from({ length: 500 }, (_, minute) => at(minute)));
+    const before = list.rows.length;
+    service.failing = { failure: { code: "NETWORK", message: "" } };
+    list.want(300);
+    await vi.advanceTimersByTimeAsync(6000);
+    expect([list.pageFailure?.code, list.rows.length]).toEqual(["NETWORK", before]);
+    list.want(0);
+    service.failing = undefined;
+    await vi.advanceTimersByTimeAsync(6000);
+    expect(list.pageFailure).toBeUndefined();
+    expect(list.rows.length).toBeGreaterThan(before);
+  });
+
+  it("does not ask again for a page that is refused for good", async () => {
+    await loaded(Array.from({ length: 500 }, (_, minute) => at(minute)));
+    service.failing = { failure: { code: "BAD_REQUEST", message: "" } };
+    list.want(300);
+    await vi.advanceTimersByTimeAsync(20_000);
+    expect(service.asked).toHaveLength(2);
+  });
+
+  it("whose totals could not be counted has them counted again by itself", async () => {
+    service.drawing = 100;
+    await loaded([at(1)]);
+    service.failing = { failure: { code: "HTTP_503", message: "" } };
+    await vi.advanceTimersByTimeAsync(100);
+    service.failing = undefined;
+    expect([service.counts, list.storage]).toEqual([1, undefined]);
+    await vi.advanceTimersByTimeAsync(6000);
+    expect([service.counts, list.storage?.files]).toEqual([2, 1]);
+  });
 });
 
 describe("an event", () => {

@@ -29,6 +29,7 @@ export class Service {
   totals = async (filter: PageWanted["filter"]) => {
     this.counts++;
     if (this.counting) await new Promise((resolve) => setTimeout(resolve, this.counting));
+    if (this.failing) return this.failing;
     const { kind: _, ...rest } = filter;
     return { data: { files: { kinds: kindsOf(this.matching(rest)) }, storage: this.storage } };
   };

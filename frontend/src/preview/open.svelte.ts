@@ -1,4 +1,4 @@
-import type { Answer, Failure } from "../api/answer";
+import { type Answer, type Failure, isPassing, RETRY } from "../api/answer";
 import type { StoredFile } from "../api/documents";
 import { type Change, recounted } from "../files/changes";
 
@@ -105,6 +105,7 @@ export class OpenFile {
     if (data?.file) this.#found(data.file);
     else if (data || failure?.code === "NOT_FOUND") this.status = this.file ? "gone" : "missing";
     else if (!this.file) this.status = "failed";
+    if (failure && isPassing(failure)) setTimeout(() => signal.aborted || void this.#load(id), RETRY);
   }
 
   #found(file: StoredFile): void {

@@ -42,7 +42,10 @@ describe("the open file", () => {
     });
   });
 
-  afterEach(() => vi.unstubAllGlobals());
+  afterEach(() => {
+    vi.unstubAllGlobals();
+    vi.useRealTimers();
+  });
 
   const address = () => visited.at(-1)?.url;
 
@@ -107,6 +110,27 @@ describe("the open file", () => {
     opened.reload();
     expect(opened.status).toBe("loading");
     await vi.waitFor(() => expect(opened.status).toBe("ready"));
+  });
+
+  it("that failed to load is asked for again by itself, unless it is closed or cannot be had", async () => {
+    vi.useFakeTimers();
+    fetched.mockResolvedValue({ failure: { code: "NETWORK", message: "" } });
+    opened.follow();
+    opened.open("far");
+    await vi.advanceTimersByTimeAsync(0);
+    expect(opened.status).toBe("failed");
+    fetched.mockResolvedValue({ data: { file: a } });
+    await vi.advanceTimersByTimeAsync(6000);
+    expect([opened.status, opened.failure]).toEqual(["ready", undefined]);
+
+    for (const code of ["NETWORK", "BAD_REQUEST"]) {
+      fetched.mockClear().mockResolvedValue({ failure: { code, message: "" } });
+      opened.open(code);
+      await vi.advanceTimersByTimeAsync(0);
+      if (code === "NETWORK") opened.close();
+      await vi.advanceTimersByTimeAsync(20_000);
+      expect(fetched).toHaveBeenCalledOnce();
+    }
   });
 
   it("that is deleted elsewhere says so and stays closed to later news", () => {
