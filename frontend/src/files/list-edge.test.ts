@@ -149,6 +149,7 @@ describe("a hidden file", () => {
     expect(ids(list.rows)).toEqual([files[2].id, files[0].id]);
     expect(list.total).toBe(2);
     list.restore([files[1].id]);
+    expect(list.isDeleted(files[1].id)).toBe(false);
     expect(ids(list.rows)).toEqual([files[2].id, files[1].id, files[0].id]);
   });
 
@@ -215,9 +216,10 @@ describe("a hidden file", () => {
     const file = at(1);
     await loaded([file]);
     list.hide([file]);
+    expect(list.isDeleted(file.id)).toBe(true);
     list.deleted([file.id]);
     list.apply([uploaded(file)]);
     list.restore([file.id]);
-    expect(list.rows).toEqual([]);
+    expect([list.rows, list.isDeleted(file.id)]).toEqual([[], true]);
   });
 });

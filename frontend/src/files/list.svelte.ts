@@ -157,6 +157,11 @@ export class FileList {
     return this.rows.find((row) => row.id === id);
   }
 
+  /** Whether a file is deleted, if only on this page so far. */
+  isDeleted(id: string): boolean {
+    return this.#hidden.has(id) || this.#gone.has(id);
+  }
+
   setSearch(search: string): void {
     this.search = search;
     this.#later("search", SEARCH_PAUSE, () => this.#restart());

@@ -9,10 +9,11 @@ const [a, b] = [fileWith({ id: "a" }), fileWith({ id: "b" })];
 describe("the open file", () => {
   let visited: { state: unknown; url: string }[];
   let opened: OpenFile;
+  let deleted: string | undefined;
   const fetched = vi.fn<(id: string) => Promise<Answer<{ file: StoredFile | null }>>>();
-  const page = new EventTarget();
 
   beforeEach(() => {
+    const page = new EventTarget();
     visited = [{ state: null, url: "/" }];
     const here = () => visited.at(-1) as (typeof visited)[number];
     vi.stubGlobal("addEventListener", page.addEventListener.bind(page));
@@ -33,11 +34,13 @@ describe("the open file", () => {
         page.dispatchEvent(new Event("popstate"));
       },
     });
+    deleted = undefined;
     fetched.mockReset().mockResolvedValue({ data: { file: a } });
     opened = new OpenFile({
       known: (id) => [a, b].find((file) => file.id === id),
       rows: () => [a, b],
       total: () => 128,
+      deleted: (id) => id === deleted,
       fetch: fetched,
     });
   });
@@ -140,6 +143,16 @@ describe("the open file", () => {
     expect(opened.status).toBe("gone");
     opened.apply([{ kind: "RENAMED", fileId: "a", file: { ...a, filename: "late" } }]);
     expect(opened.status).toBe("gone");
+  });
+
+  it("is gone as long as it is deleted on this page, whatever the service still knows of it", async () => {
+    deleted = "far";
+    visited = [{ state: null, url: "/?file=far" }];
+    opened.follow();
+    await vi.waitFor(() => expect(opened.file).toBeDefined());
+    expect(opened.status).toBe("gone");
+    deleted = undefined;
+    expect(opened.status).toBe("ready");
   });
 
   it("follows a new name and a new copy of its bytes", () => {
