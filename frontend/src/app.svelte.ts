@@ -62,6 +62,7 @@ export const opened = new OpenFile({
   known: (id) => list.find(id),
   rows: () => list.rows,
   total: () => list.total,
+  deleted: (id) => list.isDeleted(id),
   fetch: (id, signal) => query(OneFile, { id }, signal),
 });
 

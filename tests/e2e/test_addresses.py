@@ -74,11 +74,14 @@ async def test_an_address_of_no_file_says_so(viewer):
 
 
 async def test_deleting_the_open_file_closes_it(viewer):
-    """The preview's own Delete closes the pane, and Undo brings the row back."""
+    """The preview's own Delete closes the pane; Forward says that the file is deleted, and Undo brings it back."""
     await store(viewer.server, "delete me.txt", b"for now")
     await viewer.show("delete me.txt")
     await viewer.preview.get_by_role("button", name="Delete").click()
     await expect(viewer.preview).to_be_hidden()
     await expect(viewer.row("delete me.txt")).to_have_count(0)
+    await viewer.page.go_forward()
+    await expect(viewer.preview.get_by_role("alert")).to_have_text(GONE)
     await viewer.toasts.get_by_role("button", name="Undo").click()
     await expect(viewer.row("delete me.txt")).to_be_visible()
+    await expect(viewer.preview.locator("pre")).to_have_text("for now")

@@ -318,3 +318,24 @@ async def test_the_summary_counts_everything(library):
     await expect(library.page.get_by_text(re.compile(rf"\b{len(FILES)} files"))).to_be_visible()
     await library.chip("Audio").click()
     await expect(library.page.get_by_text(f"10 of {len(FILES)} files").first).to_be_visible()
+
+
+async def test_how_many_are_found_is_said_when_they_are_counted(library):
+    """Until then the number of rows is unknown, and none that is not it is shown or read aloud."""
+    held = []
+
+    async def hold(route):
+        if "query Totals" in (route.request.post_data or ""):
+            held.append(route)
+        else:
+            await route.continue_()
+
+    await library.page.route("**/graphql**", hold)
+    await library.search.fill("note")
+    await expect(library.grid).to_have_attribute("aria-rowcount", "-1")
+    found = library.page.get_by_text(f"of {len(FILES)} files")
+    await expect(found).to_have_count(0)
+    for route in held:
+        await route.continue_()
+    await expect(library.grid).to_have_attribute("aria-rowcount", "151")
+    await expect(found).to_have_text([f"150 of {len(FILES)} files"] * 2)

@@ -119,14 +119,16 @@ async def test_an_undone_delete_keeps_the_file_everywhere(manager, other, server
 
 
 async def test_a_delete_reaches_every_window(manager, other, server):
-    """Without Undo the file is gone from both windows and from the server, and the other files stay."""
-    await manager.choose(file("leave.txt", b"no longer needed"), file("stay.txt", b"needed"))
-    await expect(other.rows).to_have_count(2)
+    """Without Undo the file is gone from both windows and from the server, and one with the same bytes stays alone."""
+    await manager.choose(file("leave.txt", b"needed once"), file("stay.txt", b"needed once"))
+    for window in (manager, other):
+        await expect(window.row("stay.txt")).to_contain_text("2 copies")
     leaving = next(entry for entry in await stored(server) if entry["filename"] == "leave.txt")
     await manager.delete("leave.txt")
     await expect(other.row("leave.txt")).to_have_count(0)
     await expect(manager.row("leave.txt")).to_have_count(0)
-    await manager.lists("stay.txt")
-    await other.lists("stay.txt")
+    for window in (manager, other):
+        await window.lists("stay.txt")
+        await expect(window.row("stay.txt")).not_to_contain_text("copies")
     async with httpx.AsyncClient(base_url=server.url) as client:
         assert (await client.get(leaving["download_url"])).status_code == 404

@@ -23,6 +23,9 @@ export function isPassing({ code }: Failure): boolean {
   return PASSING.test(code);
 }
 
+/** How long after a passing failure what the page needs is asked for again by itself (ms). */
+export const RETRY = 5_000;
+
 /** Reads a failure from a JSON body: a GraphQL `errors` list or an RFC 9457 problem document. */
 export function failureIn(body: unknown): Failure | undefined {
   if (typeof body !== "object" || body === null) return undefined;

@@ -1,10 +1,22 @@
-import type { FileEvent } from "../api/documents";
+import type { FileEvent, StoredFile } from "../api/documents";
 
 export type Change = Pick<FileEvent, "kind" | "fileId" | "file">;
 
 /** Changes are drawn together (ms): those of a frame after a quiet time, and of a longer one while they keep coming. */
 const FRAME = 16;
 const BURST = 250;
+
+/**
+ * Gives a file the number of copies that the changes tell last. It belongs to the bytes, so that any change to a file
+ * that shares them tells it. The service counts when it tells: of a deletion, those that are left.
+ */
+export function recounted(changes: readonly Change[]): (file: StoredFile) => StoredFile {
+  const copies = new Map(changes.flatMap(({ file }) => (file ? [[file.hash, Math.max(1, file.copies)]] : [])));
+  return (file) => {
+    const now = copies.get(file.hash) ?? file.copies;
+    return now === file.copies ? file : { ...file, copies: now };
+  };
+}
 
 /** Gathers changes to files, from wherever they are heard of, and hands them on in their order. */
 export class Changes {

@@ -149,6 +149,7 @@ describe("a hidden file", () => {
     expect(ids(list.rows)).toEqual([files[2].id, files[0].id]);
     expect(list.total).toBe(2);
     list.restore([files[1].id]);
+    expect(list.isDeleted(files[1].id)).toBe(false);
     expect(ids(list.rows)).toEqual([files[2].id, files[1].id, files[0].id]);
   });
 
@@ -162,6 +163,36 @@ describe("a hidden file", () => {
     list.apply([renamed({ ...file, filename: "newer name" })]);
     list.restore([file.id]);
     expect(list.rows.map(({ filename }) => filename)).toEqual(["newer name"]);
+  });
+
+  it("counts nowhere from then on, also when it is deleted for good and the totals are still to be counted", async () => {
+    const files = Array.from({ length: 300 }, (_, minute) => at(minute));
+    const twins = [at(500, { hash: "same", copies: 2 }), at(501, { hash: "same", copies: 2 })] as const;
+    await loaded([...files, ...twins, at(502, { kind: "IMAGE" })]);
+    const shown = () => [list.total, list.countOf("TEXT"), list.countOf("IMAGE"), list.storage];
+    const totals = (files: number, bytes: number, stored: number) => ({
+      files,
+      logicalBytes: bytes,
+      storedBytes: stored,
+    });
+    expect(shown()).toEqual([303, 302, 1, totals(303, 30_300, 30_200)]);
+    list.hide([twins[0]]);
+    expect(shown()).toEqual([302, 301, 1, totals(302, 30_200, 30_200)]);
+    list.hide([twins[1]]);
+    list.deleted(ids(twins));
+    expect(shown()).toEqual([301, 300, 1, totals(301, 30_100, 30_100)]);
+    service.files = service.files.filter(({ hash }) => hash !== "same");
+    await vi.advanceTimersByTimeAsync(1000);
+    expect(shown()).toEqual([301, 300, 1, totals(301, 30_100, 30_100)]);
+  });
+
+  it("that the search does not find is counted among all files only", async () => {
+    const [found, other] = [at(1, { filename: "harbour" }), at(2)] as const;
+    await loaded([found, other]);
+    list.hide([other]);
+    list.setSearch("harbour");
+    await vi.advanceTimersByTimeAsync(1000);
+    expect([list.countOf("TEXT"), list.storage?.files]).toEqual([1, 1]);
   });
 
   it("among a hundred thousand costs no more than its share", async () => {
@@ -185,9 +216,10 @@ describe("a hidden file", () => {
     const file = at(1);
     await loaded([file]);
     list.hide([file]);
+    expect(list.isDeleted(file.id)).toBe(true);
     list.deleted([file.id]);
     list.apply([uploaded(file)]);
     list.restore([file.id]);
-    expect(list.rows).toEqual([]);
+    expect([list.rows, list.isDeleted(file.id)]).toEqual([[], true]);
   });
 });

@@ -1,7 +1,7 @@
-import { type Answer, type Failure, isPassing } from "../api/answer";
+import { type Answer, type Failure, isPassing, RETRY } from "../api/answer";
 import type { FileKind, FileOrder, StorageUsage, StoredFile } from "../api/documents";
 import { FIRST } from "../api/first";
-import type { Change } from "./changes";
+import { type Change, recounted } from "./changes";
 import { belongs, comparator, merged, placeOf } from "./order";
 
 export interface PageWanted {
@@ -46,7 +46,6 @@ const SEARCH_PAUSE = 200;
 /** How long changes wait for the totals to be counted (ms), and how many times as long as the last count took. */
 const TOTALS_PAUSE = 300;
 const TOTALS_SHARE = 10;
-const RETRY = 5_000;
 /** How long a row counts as having just arrived: at least until it is drawn. */
 const FRESH = 1_000;
 /** How many of the deleted ids are remembered: only an answer that is still on its way may name one. */
@@ -60,7 +59,6 @@ const REMEMBERED = 10_000;
  */
 export class FileList {
   rows = $state.raw<readonly StoredFile[]>([]);
-  storage = $state.raw<StorageUsage>();
   /** `busy`: another listing is on its way and the rows of the last one still stand. */
   status = $state<"loading" | "busy" | "ready" | "failed">("loading");
   failure = $state.raw<Failure>();
@@ -78,19 +76,10 @@ export class FileList {
   /** Rows that an event brought a moment ago; not reactive, for whoever draws a change of `rows`. */
   readonly arrivals: Set<string> = new Set();
 
-  #counted = $state(0);
-  #kinds = $state.raw<ReadonlyMap<FileKind, number>>(new Map());
+  #counted = $state.raw<Counted>();
   /** Taken out of the rows before the service has been told. */
   #hidden = $state.raw<ReadonlyMap<string, StoredFile>>(new Map());
-  /** How many of those the search finds, by kind. */
-  #hiddenKinds: ReadonlyMap<FileKind, number> = $derived.by(() => {
-    const { kind: _, ...search } = this.#asked.filter;
-    const counts = new Map<FileKind, number>();
-    for (const file of this.#hidden.values()) {
-      if (belongs(file, search)) counts.set(file.kind, (counts.get(file.kind) ?? 0) + 1);
-    }
-    return counts;
-  });
+  #totals = $derived(this.#counted && without(this.#counted, this.#hidden.values()));
   #endCursor: string | null = null;
   /**
    * The file that the next page begins behind, as it was when its own page was read; undefined where all is loaded. The
@@ -106,19 +95,37 @@ export class FileList {
   /** The filter and order of the rows; the reader may already have asked for another. */
   #asked = $state.raw<Question>(FIRST);
   /** What events said since the page that is on its way was asked for. */
-  #meanwhile: Map<string, StoredFile> | undefined;
+  #meanwhile: readonly Change[] | undefined;
   /** Deleted since the head was read. An id never returns, so no late answer may bring it back. */
   #gone = new Set<string>();
-  #timers: { [Task in "search" | "totals" | "retry"]?: ReturnType<typeof setTimeout> | undefined } = {};
+  #timers: { [Task in "search" | "totals" | "retry" | "page"]?: ReturnType<typeof setTimeout> | undefined } = {};
 
   constructor(source: ListSource) {
     this.#source = source;
   }
 
-  /** All files of this listing, loaded or not. */
+  /** All files of this listing, loaded or not; until they are `counted`, one more than are loaded stands for the rest. */
   get total(): number {
     if (!this.#hasMore) return this.rows.length;
-    return Math.max(this.#counted - this.#ofKind(this.#hiddenKinds), this.rows.length + 1);
+    return Math.max(this.#countedRows ?? 0, this.rows.length + 1);
+  }
+
+  /** Whether `total` is known. */
+  get counted(): boolean {
+    return this.status !== "loading" && (!this.#hasMore || this.#countedRows !== undefined);
+  }
+
+  /** How many files this listing has by the totals; undefined where those are of another search. */
+  get #countedRows(): number | undefined {
+    const { search = "", kind } = this.#asked.filter;
+    if (!this.#totals || this.#totals.search !== search) return undefined;
+    const { kinds } = this.#totals;
+    return kind ? (kinds.get(kind) ?? 0) : [...kinds.values()].reduce((sum, count) => sum + count, 0);
+  }
+
+  /** What is stored in all, once that is known. */
+  get storage(): StorageUsage | undefined {
+    return this.#totals?.storage;
   }
 
   get #filter(): PageWanted["filter"] {
@@ -138,8 +145,7 @@ export class FileList {
 
   /** How many files of a kind the search finds, once that is known. */
   countOf(kind: FileKind): number | undefined {
-    const counted = this.#kinds.get(kind);
-    return counted === undefined ? undefined : Math.max(0, counted - (this.#hiddenKinds.get(kind) ?? 0));
+    return this.#totals?.kinds.get(kind);
   }
 
   /** Whether a file is one of this listing, loaded or not. */
@@ -149,6 +155,11 @@ export class FileList {
 
   find(id: string): StoredFile | undefined {
     return this.rows.find((row) => row.id === id);
+  }
+
+  /** Whether a file is deleted, if only on this page so far. */
+  isDeleted(id: string): boolean {
+    return this.#hidden.has(id) || this.#gone.has(id);
   }
 
   setSearch(search: string): void {
@@ -178,6 +189,7 @@ export class FileList {
   async reload(): Promise<void> {
     clearTimeout(this.#timers.search);
     clearTimeout(this.#timers.retry);
+    clearTimeout(this.#timers.page);
     if (this.status === "ready") this.status = "busy";
     this.pageFailure = undefined;
     this.#gone.clear();
@@ -192,8 +204,6 @@ export class FileList {
     }
     const { files } = answer.data;
     this.failure = undefined;
-    // Not known yet; the old number would be that of other files.
-    if (!sameFilter(question.filter, this.#asked.filter)) this.#counted = 0;
     this.#asked = question;
     this.#take(answer.data, []);
     this.status = "ready";
@@ -216,12 +226,14 @@ export class FileList {
   }
 
   retryPage(): void {
+    clearTimeout(this.#timers.page);
     this.pageFailure = undefined;
     void this.#fill();
   }
 
   /** Applies events in their order. The totals are counted by the service, soon after. */
   apply(changes: readonly Change[]): void {
+    this.#meanwhile = this.#meanwhile?.concat(changes);
     const draft = this.#draft();
     for (const { kind, fileId, file } of changes) {
       const id = file?.id ?? fileId;
@@ -230,12 +242,11 @@ export class FileList {
         this.#gone.add(id);
         this.#remove(draft, id);
       } else {
-        this.#meanwhile?.set(id, file);
         this.#put(draft, file);
         if (kind === "UPLOADED" && draft.added.has(id)) this.#arrive(id);
       }
     }
-    this.#finish(draft);
+    this.#finish(draft, changes);
     this.#forget();
     this.#countSoon();
     void this.#fill();
@@ -276,12 +287,15 @@ export class FileList {
     void this.reload();
   }
 
-  async #fill(): Promise<void> {
-    while (this.#hasMore && !this.#loading && !this.pageFailure && this.#wanted + AHEAD > this.rows.length) {
+  /** Reads on as far as somebody looks; `again`, the page that failed, wherever they look by now. */
+  async #fill(again = false): Promise<void> {
+    const wanted = () => !this.pageFailure && this.#wanted + AHEAD > this.rows.length;
+    for (let due = again || wanted(); due && this.#hasMore && !this.#loading; due = wanted()) {
       const answer = await this.#read(NEXT_PAGE, this.#endCursor, this.#asked);
       if (!answer) return;
-      if (answer.failure) this.pageFailure = answer.failure;
-      else this.#take(answer.data, this.rows);
+      this.pageFailure = answer.failure;
+      if (answer.data) this.#take(answer.data, this.rows);
+      else if (isPassing(answer.failure)) this.#later("page", RETRY, () => void this.#fill(true));
     }
   }
 
@@ -290,7 +304,7 @@ export class FileList {
     this.#loading?.abort();
     const loading = new AbortController();
     this.#loading = loading;
-    this.#meanwhile = new Map();
+    this.#meanwhile = [];
     const answer = await this.#source.page({ first, after, head: after === null, ...question }, loading.signal);
     if (loading.signal.aborted) return undefined;
     this.#loading = undefined;
@@ -306,18 +320,21 @@ export class FileList {
     this.#hasMore = files.pageInfo.hasNextPage;
     this.#edge = this.#hasMore ? files.nodes.at(-1) : undefined;
     const draft = this.#draft(before.concat(added));
-    for (const file of this.#meanwhile?.values() ?? []) this.#put(draft, file);
+    const changes = this.#meanwhile ?? [];
     this.#meanwhile = undefined;
-    this.#finish(draft);
+    for (const { file } of changes) if (file) this.#put(draft, file);
+    this.#finish(draft, changes);
   }
 
   #draft(rows = [...this.rows]): Draft {
-    return { rows, hidden: new Map(this.#hidden), added: new Set(), copies: new Map() };
+    return { rows, hidden: new Map(this.#hidden), added: new Set(), gone: [] };
   }
 
-  #finish(draft: Draft): void {
-    this.#hidden = draft.hidden;
-    this.rows = withCopies(draft);
+  #finish({ rows, hidden, gone }: Draft, changes: readonly Change[]): void {
+    const current = recounted(changes);
+    this.#counted &&= without(this.#counted, gone);
+    this.#hidden = new Map([...hidden].map(([id, file]) => [id, current(file)]));
+    this.rows = rows.map(current);
   }
 
   #indexIn(rows: readonly StoredFile[], id: string): number {
@@ -339,25 +356,22 @@ export class FileList {
       return;
     }
     const at = this.#indexIn(rows, file.id);
-    const [last] = at < 0 ? [] : rows.splice(at, 1);
+    if (at >= 0) rows.splice(at, 1);
     this.#ids.delete(file.id);
     if (!this.#reaches(file)) return;
     rows.splice(placeOf(file, rows, comparator(this.#asked.orderBy)), 0, file);
     this.#ids.add(file.id);
-    if (last) return;
-    draft.added.add(file.id);
-    draft.copies.set(file.hash, file.copies);
+    if (at < 0) draft.added.add(file.id);
   }
 
   #remove(draft: Draft, id: string): void {
     const hidden = draft.hidden.get(id);
-    if (hidden && belongs(hidden, this.#asked.filter)) this.#counted--; // no longer by being hidden
+    if (hidden) draft.gone.push(hidden);
     draft.hidden.delete(id);
     const at = this.#indexIn(draft.rows, id);
     if (at < 0) return;
     this.#ids.delete(id);
-    const [last] = draft.rows.splice(at, 1) as [StoredFile];
-    draft.copies.set(last.hash, (draft.copies.get(last.hash) ?? last.copies) - 1);
+    draft.rows.splice(at, 1);
   }
 
   #forget(): void {
@@ -375,8 +389,7 @@ export class FileList {
   }
 
   /** Not put off by further events: a long run of them must not keep the totals old. */
-  #countSoon(): void {
-    const wait = Math.max(TOTALS_PAUSE, TOTALS_SHARE * this.#countTook);
+  #countSoon(wait = Math.max(TOTALS_PAUSE, TOTALS_SHARE * this.#countTook)): void {
     this.#timers.totals ??= setTimeout(() => {
       this.#timers.totals = undefined;
       void this.#count();
@@ -391,28 +404,43 @@ export class FileList {
     if (counting.signal.aborted) return;
     const start = Date.now();
     const { filter } = this.#asked;
-    const { data } = await this.#source.totals(filter, counting.signal);
+    const { data, failure } = await this.#source.totals(filter, counting.signal);
+    if (failure && isPassing(failure)) this.#countSoon(RETRY);
     if (!data) return;
     this.#countTook = Date.now() - start;
-    this.#kinds = new Map(data.files.kinds.map(({ kind, count }) => [kind, count]));
-    this.#counted = this.#ofKind(this.#kinds);
-    this.storage = data.storage;
+    const kinds = new Map(data.files.kinds.map(({ kind, count }) => [kind, count]));
+    this.#counted = { search: filter.search ?? "", kinds, storage: data.storage };
   }
 
-  /** How many of what was counted by kind are of the kind that is listed. */
-  #ofKind(counts: ReadonlyMap<FileKind, number>): number {
-    const { kind } = this.#asked.filter;
-    return kind ? (counts.get(kind) ?? 0) : [...counts.values()].reduce((sum, count) => sum + count, 0);
-  }
-
-  #later(what: "search" | "retry", wait: number, run: () => void): void {
+  #later(what: "search" | "retry" | "page", wait: number, run: () => void): void {
     clearTimeout(this.#timers[what]);
     this.#timers[what] = setTimeout(run, wait);
   }
 }
 
-function sameFilter(one: PageWanted["filter"], other: PageWanted["filter"]): boolean {
-  return one.search === other.search && one.kind === other.kind;
+/** The totals, and the search that they were counted for. */
+interface Counted {
+  search: string;
+  kinds: ReadonlyMap<FileKind, number>;
+  storage: StorageUsage;
+}
+
+/** The totals as they are without some of the files. */
+function without(counted: Counted, files: Iterable<StoredFile>): Counted {
+  const kinds = new Map(counted.kinds);
+  const storage = { ...counted.storage };
+  const taken = new Map<string, number>();
+  for (const file of files) {
+    const count = kinds.get(file.kind);
+    if (count && belongs(file, { search: counted.search })) kinds.set(file.kind, count - 1);
+    storage.files--;
+    storage.logicalBytes -= file.size;
+    const copies = (taken.get(file.hash) ?? 0) + 1;
+    taken.set(file.hash, copies);
+    // The bytes go with the last file that has them.
+    if (copies === file.copies) storage.storedBytes -= file.size;
+  }
+  return { ...counted, kinds, storage };
 }
 
 /** Rows while a batch of changes is applied to them. */
@@ -420,15 +448,6 @@ interface Draft {
   rows: StoredFile[];
   hidden: Map<string, StoredFile>;
   added: Set<string>;
-  /** How many files share these bytes now, by hash. */
-  copies: Map<string, number>;
-}
-
-/** The count of copies belongs to the bytes: it changes on every row that shares them. */
-function withCopies({ rows, copies }: Draft): readonly StoredFile[] {
-  if (copies.size === 0) return rows;
-  return rows.map((row) => {
-    const now = copies.get(row.hash);
-    return now === undefined || now === row.copies ? row : { ...row, copies: now };
-  });
+  /** No longer hidden, but deleted. */
+  gone: StoredFile[];
 }

@@ -38,6 +38,21 @@ describe("a listing", () => {
     expect(list.rows.map(({ filename }) => filename)).toEqual(["harbour.jpg"]);
   });
 
+  it("tells whether its length is known: at first it is not, nor for another search until that is counted", async () => {
+    expect(list.counted).toBe(false);
+    await loaded(Array.from({ length: 150 }, (_, minute) => at(minute, { filename: `harbour ${minute}.txt` })));
+    expect([list.counted, list.total]).toEqual([true, 150]);
+    service.counting = 1000;
+    list.setKind("TEXT");
+    await settle();
+    expect([list.counted, list.total]).toEqual([true, 150]);
+    list.setSearch("harbour");
+    await vi.advanceTimersByTimeAsync(500);
+    expect([list.status, list.counted]).toEqual(["ready", false]);
+    await vi.advanceTimersByTimeAsync(1000);
+    expect([list.counted, list.total]).toEqual([true, 150]);
+  });
+
   it("stays that of the question it answers until another is answered", async () => {
     await loaded([at(1, { filename: "b.txt" }), at(2, { filename: "a.txt" })]);
     list.setKind("IMAGE");
@@ -92,6 +107,39 @@ describe("a listing", () => {
     list.retryPage();
     await settle();
     expect(list.rows.length).toBeGreaterThan(300);
+  });
+
+  it("reads a page that failed again by itself, whatever is looked at by then", async () => {
+    await loaded(Array.from({ length: 500 }, (_, minute) => at(minute)));
+    const before = list.rows.length;
+    service.failing = { failure: { code: "NETWORK", message: "" } };
+    list.want(300);
+    await vi.advanceTimersByTimeAsync(6000);
+    expect([list.pageFailure?.code, list.rows.length]).toEqual(["NETWORK", before]);
+    list.want(0);
+    service.failing = undefined;
+    await vi.advanceTimersByTimeAsync(6000);
+    expect(list.pageFailure).toBeUndefined();
+    expect(list.rows.length).toBeGreaterThan(before);
+  });
+
+  it("does not ask again for a page that is refused for good", async () => {
+    await loaded(Array.from({ length: 500 }, (_, minute) => at(minute)));
+    service.failing = { failure: { code: "BAD_REQUEST", message: "" } };
+    list.want(300);
+    await vi.advanceTimersByTimeAsync(20_000);
+    expect(service.asked).toHaveLength(2);
+  });
+
+  it("whose totals could not be counted has them counted again by itself", async () => {
+    service.drawing = 100;
+    await loaded([at(1)]);
+    service.failing = { failure: { code: "HTTP_503", message: "" } };
+    await vi.advanceTimersByTimeAsync(100);
+    service.failing = undefined;
+    expect([service.counts, list.storage]).toEqual([1, undefined]);
+    await vi.advanceTimersByTimeAsync(6000);
+    expect([service.counts, list.storage?.files]).toEqual([2, 1]);
   });
 });
 
@@ -227,8 +275,39 @@ describe("an event", () => {
     const b = at(2, { hash: "same", copies: 2 });
     list.apply([uploaded(b)]);
     expect(list.rows.map(({ copies }) => copies)).toEqual([2, 2]);
-    list.apply([deleted(b.id)]);
+    list.apply([{ ...deleted(b.id), file: { ...b, copies: 1 } }]);
     expect(list.rows.map(({ copies }) => copies)).toEqual([1]);
+  });
+
+  it("changes the count of copies also where its own file is hidden, or no row", async () => {
+    const [a, b, c] = ["a", "b", "c"].map((id) => at(1, { id, hash: "same", copies: 3 })) as [
+      StoredFile,
+      StoredFile,
+      StoredFile,
+    ];
+    await loaded([a, b, c]);
+    list.hide([b, c]);
+    list.apply([{ ...deleted(c.id), file: { ...c, copies: 2 } }]);
+    list.restore([b.id]);
+    expect(list.rows.map(({ id, copies }) => [id, copies])).toEqual([
+      [b.id, 2],
+      [a.id, 2],
+    ]);
+    list.setSearch("a.txt");
+    await vi.advanceTimersByTimeAsync(1000);
+    list.apply([uploaded(at(2, { filename: "zzz.md", hash: "same", copies: 3 }))]);
+    expect(list.rows.map(({ copies }) => copies)).toEqual([3]);
+  });
+
+  it("changes the count of copies on the page that is on its way", async () => {
+    await loaded(Array.from({ length: 150 }, (_, minute) => at(minute, { hash: `${minute % 75}`, copies: 2 })));
+    const release = service.hold();
+    list.want(150);
+    await settle();
+    const removed = list.rows[0] as StoredFile;
+    list.apply([{ ...deleted(removed.id), file: { ...removed, copies: 1 } }]);
+    await release();
+    expect(list.rows.find(({ hash }) => hash === removed.hash)?.copies).toBe(1);
   });
 
   it("among very many gives the same as one by one", async () => {

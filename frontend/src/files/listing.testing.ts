@@ -29,6 +29,7 @@ export class Service {
   totals = async (filter: PageWanted["filter"]) => {
     this.counts++;
     if (this.counting) await new Promise((resolve) => setTimeout(resolve, this.counting));
+    if (this.failing) return this.failing;
     const { kind: _, ...rest } = filter;
     return { data: { files: { kinds: kindsOf(this.matching(rest)) }, storage: this.storage } };
   };
@@ -40,7 +41,13 @@ export class Service {
   listed = (cursor: string) => this.cursors.push(cursor);
 
   get storage() {
-    return { files: this.files.length, logicalBytes: 0, storedBytes: 0 };
+    const sum = (sizes: Iterable<number>) => [...sizes].reduce((total, size) => total + size, 0);
+    const blobs = new Map(this.files.map(({ hash, size }) => [hash, size]));
+    return {
+      files: this.files.length,
+      logicalBytes: sum(this.files.map(({ size }) => size)),
+      storedBytes: sum(blobs.values()),
+    };
   }
 
   /** From now on answers wait; the returned function lets the waiting ones go. */

@@ -1,6 +1,6 @@
-import type { Answer, Failure } from "../api/answer";
+import { type Answer, type Failure, isPassing, RETRY } from "../api/answer";
 import type { StoredFile } from "../api/documents";
-import type { Change } from "../files/changes";
+import { type Change, recounted } from "../files/changes";
 
 export interface OpenFileSource {
   /** What the list already knows of it. */
@@ -8,8 +8,13 @@ export interface OpenFileSource {
   /** The list itself, as far as it is loaded, and how long it is in all. */
   rows(): readonly StoredFile[];
   total(): number;
+  /** Whether it is deleted on this page, though the service may not have been told. */
+  deleted(id: string): boolean;
   fetch(id: string, signal: AbortSignal): Promise<Answer<{ file: StoredFile | null }>>;
 }
+
+/** "missing": nothing was ever found at this id; "gone": it was deleted while it was open, or on this page. */
+type OpenStatus = "loading" | "ready" | "missing" | "gone" | "failed";
 
 /**
  * The file that the preview shows. The address names it, as `/?file=<id>`, so that a reload or a shared link opens it
@@ -18,16 +23,19 @@ export interface OpenFileSource {
 export class OpenFile {
   id = $state<string>();
   file = $state.raw<StoredFile>();
-  /** "missing": nothing was ever found at this id; "gone": it was deleted while it was open. */
-  status = $state<"loading" | "ready" | "missing" | "gone" | "failed">("loading");
   failure = $state.raw<Failure>();
 
+  #status = $state<OpenStatus>("loading");
   #source: OpenFileSource;
   #index = $derived.by(() => (this.id === undefined ? -1 : this.#source.rows().findIndex(({ id }) => id === this.id)));
   #loading: AbortController | undefined;
 
   constructor(source: OpenFileSource) {
     this.#source = source;
+  }
+
+  get status(): OpenStatus {
+    return this.id !== undefined && this.#source.deleted(this.id) ? "gone" : this.#status;
   }
 
   /** Follows the address. */
@@ -72,20 +80,17 @@ export class OpenFile {
 
   reload(): void {
     if (this.id === undefined) return;
-    if (this.status === "failed") this.status = "loading";
+    if (this.#status === "failed") this.#status = "loading";
     void this.#load(this.id);
   }
 
   apply(changes: readonly Change[]): void {
     for (const { kind, fileId, file } of changes) {
-      if ((file?.id ?? fileId) === this.id) {
-        if (kind === "DELETED") this.status = "gone";
-        else if (file && this.status !== "gone") this.#found(file);
-      } else if (file && this.file && file.hash === this.file.hash && kind !== "RENAMED") {
-        const copies = kind === "DELETED" ? Math.max(1, this.file.copies - 1) : file.copies;
-        this.file = { ...this.file, copies };
-      }
+      if ((file?.id ?? fileId) !== this.id) continue;
+      if (kind === "DELETED") this.#status = "gone";
+      else if (file && this.#status !== "gone") this.#found(file);
     }
+    if (this.file && this.#status !== "gone") this.file = recounted(changes)(this.file);
   }
 
   #show(id: string | undefined): void {
@@ -94,7 +99,7 @@ export class OpenFile {
     this.id = id;
     this.failure = undefined;
     this.file = id === undefined ? undefined : this.#source.known(id);
-    this.status = this.file ? "ready" : "loading";
+    this.#status = this.file ? "ready" : "loading";
     if (id !== undefined && !this.file) void this.#load(id);
   }
 
@@ -106,13 +111,14 @@ export class OpenFile {
     if (signal.aborted) return;
     this.failure = failure;
     if (data?.file) this.#found(data.file);
-    else if (data || failure?.code === "NOT_FOUND") this.status = this.file ? "gone" : "missing";
-    else if (!this.file) this.status = "failed";
+    else if (data || failure?.code === "NOT_FOUND") this.#status = this.file ? "gone" : "missing";
+    else if (!this.file) this.#status = "failed";
+    if (failure && isPassing(failure)) setTimeout(() => signal.aborted || void this.#load(id), RETRY);
   }
 
   #found(file: StoredFile): void {
     this.file = file;
-    this.status = "ready";
+    this.#status = "ready";
   }
 }
 

@@ -9,10 +9,11 @@ const [a, b] = [fileWith({ id: "a" }), fileWith({ id: "b" })];
 describe("the open file", () => {
   let visited: { state: unknown; url: string }[];
   let opened: OpenFile;
+  let deleted: string | undefined;
   const fetched = vi.fn<(id: string) => Promise<Answer<{ file: StoredFile | null }>>>();
-  const page = new EventTarget();
 
   beforeEach(() => {
+    const page = new EventTarget();
     visited = [{ state: null, url: "/" }];
     const here = () => visited.at(-1) as (typeof visited)[number];
     vi.stubGlobal("addEventListener", page.addEventListener.bind(page));
@@ -33,16 +34,21 @@ describe("the open file", () => {
         page.dispatchEvent(new Event("popstate"));
       },
     });
+    deleted = undefined;
     fetched.mockReset().mockResolvedValue({ data: { file: a } });
     opened = new OpenFile({
       known: (id) => [a, b].find((file) => file.id === id),
       rows: () => [a, b],
       total: () => 128,
+      deleted: (id) => id === deleted,
       fetch: fetched,
     });
   });
 
-  afterEach(() => vi.unstubAllGlobals());
+  afterEach(() => {
+    vi.unstubAllGlobals();
+    vi.useRealTimers();
+  });
 
   const address = () => visited.at(-1)?.url;
 
@@ -109,6 +115,27 @@ describe("the open file", () => {
     await vi.waitFor(() => expect(opened.status).toBe("ready"));
   });
 
+  it("that failed to load is asked for again by itself, unless it is closed or cannot be had", async () => {
+    vi.useFakeTimers();
+    fetched.mockResolvedValue({ failure: { code: "NETWORK", message: "" } });
+    opened.follow();
+    opened.open("far");
+    await vi.advanceTimersByTimeAsync(0);
+    expect(opened.status).toBe("failed");
+    fetched.mockResolvedValue({ data: { file: a } });
+    await vi.advanceTimersByTimeAsync(6000);
+    expect([opened.status, opened.failure]).toEqual(["ready", undefined]);
+
+    for (const code of ["NETWORK", "BAD_REQUEST"]) {
+      fetched.mockClear().mockResolvedValue({ failure: { code, message: "" } });
+      opened.open(code);
+      await vi.advanceTimersByTimeAsync(0);
+      if (code === "NETWORK") opened.close();
+      await vi.advanceTimersByTimeAsync(20_000);
+      expect(fetched).toHaveBeenCalledOnce();
+    }
+  });
+
   it("that is deleted elsewhere says so and stays closed to later news", () => {
     opened.follow();
     opened.open("a");
@@ -116,6 +143,16 @@ describe("the open file", () => {
     expect(opened.status).toBe("gone");
     opened.apply([{ kind: "RENAMED", fileId: "a", file: { ...a, filename: "late" } }]);
     expect(opened.status).toBe("gone");
+  });
+
+  it("is gone as long as it is deleted on this page, whatever the service still knows of it", async () => {
+    deleted = "far";
+    visited = [{ state: null, url: "/?file=far" }];
+    opened.follow();
+    await vi.waitFor(() => expect(opened.file).toBeDefined());
+    expect(opened.status).toBe("gone");
+    deleted = undefined;
+    expect(opened.status).toBe("ready");
   });
 
   it("follows a new name and a new copy of its bytes", () => {
@@ -126,7 +163,7 @@ describe("the open file", () => {
       { kind: "UPLOADED", fileId: "c", file: fileWith({ id: "c", hash: a.hash, copies: 2 }) },
     ]);
     expect(opened.file).toMatchObject({ filename: "new name", copies: 2 });
-    opened.apply([{ kind: "DELETED", fileId: "c", file: fileWith({ id: "c", hash: a.hash, copies: 2 }) }]);
+    opened.apply([{ kind: "DELETED", fileId: "c", file: fileWith({ id: "c", hash: a.hash, copies: 1 }) }]);
     expect(opened.file).toMatchObject({ copies: 1 });
   });
 });
