@@ -153,6 +153,17 @@ async def test_the_keys_are_shown_and_rest_meanwhile(stocked):
         await press("u")
 
 
+async def test_keys_with_nothing_to_work_on_do_nothing(stocked):
+    """Where no row has the focus and no file is selected or open, the clipboard keeps what it holds."""
+    press = stocked.page.keyboard.press
+    for key in ("l", "d", "F2", "Delete"):
+        await press(key)
+    await press("ArrowDown")
+    await press("l")
+    await expect(stocked.toasts).to_have_text(["Link copied."])
+    assert await stocked.page.evaluate("window.copied.length") == 1
+
+
 async def test_the_mouse_selects(stocked, server, entries):
     """Boxes, Ctrl and Shift select, a plain click opens; what others upload and delete leaves the rest selected."""
     await stocked.box(NAMES[0]).click()
