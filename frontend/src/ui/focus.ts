@@ -17,7 +17,7 @@ export function focusLost(heard: (element: HTMLElement) => void): Attachment<HTM
     // Some browsers tell of the focus that goes with its element, and some do not.
     element.addEventListener("focusout", ({ target }) => {
       queueMicrotask(() => {
-        if ((target as Node).isConnected) holder = undefined;
+        if (holder === target && holder?.isConnected) holder = undefined;
       });
     });
     const watcher = new MutationObserver(look);
