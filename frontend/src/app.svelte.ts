@@ -132,7 +132,7 @@ export function mayChange(): boolean {
 
 /** Deletes files, with a way back; a preview of one has nothing left to show. */
 export function remove(files: readonly StoredFile[]): void {
-  if (!mayChange()) return;
+  if (files.length === 0 || !mayChange()) return;
   if (files.some(({ id }) => id === opened.id)) opened.close();
   const ids = new Set(files.map(({ id }) => id));
   cursor.leave(ids);
@@ -151,6 +151,8 @@ export async function download(files: readonly StoredFile[]): Promise<void> {
 }
 
 export async function copyLinks(files: readonly StoredFile[]): Promise<void> {
+  // The clipboard keeps what it holds.
+  if (files.length === 0) return;
   const links = files.map(({ id }) => location.origin + addressOf(id));
   await copyText(links.join("\n"), () => words.linksCopied(files.length));
 }

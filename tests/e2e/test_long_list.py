@@ -9,6 +9,7 @@ from library import archive, pdf, png, remove, store, store_all, stored, wav
 from manager import FileManager
 from playwright.async_api import expect
 
+from kept import eventually
 from nursery import ForkedServer
 
 FILES = {
@@ -311,6 +312,41 @@ async def test_slash_searches_and_escape_leaves(library):
     await expect(library.search).to_be_focused()
     await library.page.keyboard.press("Escape")
     await expect(library.search).not_to_be_focused()
+
+
+@pytest.mark.parametrize("key", ["Enter", "ArrowDown"])
+async def test_keys_lead_from_the_search_to_what_it_finds(library, key):
+    """As soon as that is listed, unless the reader has typed on; where nothing is found they lead nowhere."""
+    asked = []
+
+    async def hold(route):
+        if "track 10" in (route.request.post_data or ""):
+            asked.append(route)
+        else:
+            await route.continue_()
+
+    press = library.page.keyboard.press
+    await library.page.route("**/graphql", hold)
+    await library.row_at(2).focus()
+    await press("/")
+    await library.page.keyboard.type("track 10")
+    await press(key)
+    await eventually(lambda: asked, "the search is asked for")
+    await expect(library.search).to_be_focused()
+    await press("Backspace")
+    await press("Backspace")
+    await library.page.keyboard.type("9")
+    await library.lists("track 9.wav")
+    await expect(library.search).to_be_focused()
+    await library.search.fill("note 15")
+    await press(key)
+    await expect(library.row_at(0).filter(has_text="note 15")).to_be_focused()
+
+    await press("/")
+    await library.page.keyboard.type("no such name")
+    await press(key)
+    await expect(library.page.get_by_role("heading", name="Nothing found")).to_be_visible()
+    await expect(library.search).to_be_focused()
 
 
 async def test_the_summary_counts_everything(library):

@@ -1,7 +1,7 @@
 """From file to file: by arrows, buttons and fingers, to the other copies of the same bytes, and back to the list."""
 
 import pytest
-from library import WEBM, png, rename, store, store_all, wav
+from library import WEBM, png, rename, store, store_all, stored, wav
 from manager import FileManager, way
 from playwright.async_api import expect
 
@@ -46,6 +46,44 @@ async def test_arrows_step_from_anywhere(manager):
     await page.keyboard.press("Escape")
     await expect(preview).to_be_hidden()
     await expect(manager.row("step 30.txt")).to_be_focused()
+
+
+async def test_arrows_go_on_when_what_had_the_focus_goes_with_its_file(manager):
+    """A picture, a text and a button that the next file does not have: the keys that stepped away from them step on."""
+    page, preview = manager.page, manager.preview
+    await stock(manager, count=3)
+    for number in range(3, 0, -1):
+        await store(manager.server, f"view {number}.png", png(400, 300, colour=(number, 0, 0)))
+    await manager.show("view 1.png")
+    await preview.get_by_role("group", name="Picture").click()
+    for name in ("view 2.png", "view 3.png", "step 01.txt"):
+        await page.keyboard.press("ArrowRight")
+        await manager.opened(name)
+        await expect(preview).to_be_focused()
+    await preview.locator("pre").focus()
+    for name in ("view 3.png", "view 2.png"):
+        await page.keyboard.press("ArrowLeft")
+        await manager.opened(name)
+    await page.keyboard.press("ArrowRight")
+    await manager.opened("view 3.png")
+    await preview.get_by_role("button", name="Zoom in").focus()
+    for name in ("step 01.txt", "step 02.txt"):
+        await page.keyboard.press("ArrowRight")
+        await manager.opened(name)
+
+
+async def test_arrows_step_where_the_focus_is_nowhere(manager):
+    """As it is when an address opens the file."""
+    await stock(manager, count=3)
+    second = next(entry for entry in await stored(manager.server) if entry["filename"] == "step 02.txt")
+    await manager.open(f"/?file={second['id']}")
+    await manager.opened("step 02.txt")
+    await expect(manager.preview).to_contain_text("2 of 3")
+    await manager.page.keyboard.press("ArrowRight")
+    await manager.opened("step 03.txt")
+    for name in ("step 02.txt", "step 01.txt"):
+        await manager.page.keyboard.press("ArrowLeft")
+        await manager.opened(name)
 
 
 async def test_neighbouring_pictures_are_fetched_ahead(manager):

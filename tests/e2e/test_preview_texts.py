@@ -85,8 +85,9 @@ async def test_a_long_text_comes_a_megabyte_at_a_time(viewer):
     more = preview.get_by_role("button", name="Show more")
     await more.click()
     await expect(preview.get_by_text("The first 2.0 MB of 2.5 MB are shown.")).to_be_visible()
-    await more.click()
+    await more.press("Enter")
     await expect(more).to_be_hidden()
+    await expect(preview.locator("pre:focus")).to_have_count(1)
     await expect(text).to_contain_text("54999: ")
     assert await text.text_content() == lines
     assert [each for each in ranges if each] == [

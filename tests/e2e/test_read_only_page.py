@@ -44,6 +44,13 @@ async def test_a_key_that_would_change_something_says_why_not(manager, server, k
     assert {file["filename"] for file in await stored(server)} == {"log.txt", "plan.txt"}
 
 
+async def test_a_key_with_nothing_to_change_says_nothing(manager):
+    """Without a row that has the focus, or a file that is selected or open, there is nothing to refuse."""
+    for key in ("F2", "Delete", "u"):
+        await manager.page.keyboard.press(key)
+    await expect(manager.toasts).to_have_count(1)
+
+
 async def test_an_open_page_learns_what_a_server_that_comes_back_allows(manager, server):
     """Nothing is loaded anew for it."""
     upload = manager.page.get_by_role("button", name="Upload", exact=True)

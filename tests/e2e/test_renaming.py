@@ -4,6 +4,8 @@ import pytest
 from library import noise, remove, rename, store, stored
 from playwright.async_api import expect
 
+from kept import eventually
+
 NAMES = ("log.tar.gz", "plan.txt", "crew.txt")
 SLASH = "A name cannot contain / or \\."
 
@@ -73,6 +75,37 @@ async def test_a_name_that_is_refused_says_why(stocked):
     await stocked.name_field.fill("plan 2026.txt")
     await stocked.page.keyboard.press("Enter")
     await expect(stocked.row("plan 2026.txt")).to_be_visible()
+
+
+async def test_the_focus_goes_back_to_the_row_and_from_nowhere_else(stocked):
+    """A name that was refused may be taken back, and whoever goes on before the answer comes is left alone."""
+    press, page = stocked.page.keyboard.press, stocked.page
+    await stocked.row("plan.txt").focus()
+    await press("F2")
+    for name in ("2026/plan.txt", "plan.txt"):
+        await stocked.name_field.fill(name)
+        await press("Enter")
+    await expect(stocked.name_field).to_have_count(0)
+    await expect(stocked.row("plan.txt")).to_be_focused()
+
+    held = []
+
+    async def hold(route):
+        if "sent.txt" in (route.request.post_data or ""):
+            held.append(route)
+        else:
+            await route.continue_()
+
+    await page.route("**/graphql", hold)
+    await press("F2")
+    await stocked.name_field.fill("sent.txt")
+    await press("Enter")
+    await eventually(lambda: held, "the name is sent")
+    await stocked.search.focus()
+    await held[0].continue_()
+    await expect(stocked.row("sent.txt")).to_be_visible()
+    await expect(stocked.name_field).to_have_count(0)
+    await expect(stocked.search).to_be_focused()
 
 
 async def test_what_is_typed_outlives_what_others_do(stocked, server, entries):

@@ -153,6 +153,36 @@ async def test_the_keys_are_shown_and_rest_meanwhile(stocked):
         await press("u")
 
 
+async def test_keys_with_nothing_to_work_on_do_nothing(stocked):
+    """Where no row has the focus and no file is selected or open, the clipboard keeps what it holds."""
+    press = stocked.page.keyboard.press
+    for key in ("l", "d", "F2", "Delete"):
+        await press(key)
+    await press("ArrowDown")
+    await press("l")
+    await expect(stocked.toasts).to_have_text(["Link copied."])
+    assert await stocked.page.evaluate("window.copied.length") == 1
+
+
+async def test_the_focus_goes_to_the_list_when_the_bar_that_had_it_goes(stocked, server, entries):
+    """A selection takes the place of the chips, and they its place: by keys, and when others delete what is selected."""
+    press = stocked.page.keyboard.press
+    await stocked.row_at(1).focus()
+    await stocked.chip("Images").focus()
+    await press("ControlOrMeta+a")
+    await expect(stocked.selection).to_contain_text("8 selected")
+    await expect(stocked.row_at(1)).to_be_focused()
+    await stocked.selection.get_by_role("button", name="Copy links").focus()
+    await press("Escape")
+    await expect(stocked.selection).to_be_hidden()
+    await expect(stocked.row_at(1)).to_be_focused()
+    await press("Space")
+    await stocked.selection.get_by_role("button", name="Download").focus()
+    await remove(server, entries[NAMES[1]]["id"])
+    await expect(stocked.selection).to_be_hidden()
+    await expect(stocked.row(NAMES[2])).to_be_focused()
+
+
 async def test_the_mouse_selects(stocked, server, entries):
     """Boxes, Ctrl and Shift select, a plain click opens; what others upload and delete leaves the rest selected."""
     await stocked.box(NAMES[0]).click()

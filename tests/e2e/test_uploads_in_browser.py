@@ -244,6 +244,30 @@ async def test_the_tray_leaves_the_last_rows_free(manager, server):
     await expect(manager.tray).to_be_hidden()
 
 
+async def test_the_tray_keeps_the_focus_until_it_goes(manager, server):
+    """Buttons that have done their work leave the keys where they are: in the row, in the tray, and at last in the list."""
+    await store_all(server, {"log.txt": b"07:00 calm"})
+    await manager.limit_uploads(20_000)
+    await manager.choose(*(file(f"long {number}.bin", noise(MEGABYTE, number)) for number in range(3)))
+    first, press = manager.upload("long 0.bin"), manager.page.keyboard.press
+    await first.get_by_role("button", name="Cancel").press("Enter")
+    await expect(first).to_contain_text("Cancelled")
+    again = first.get_by_role("button", name="Try again")
+    await expect(again).to_be_focused()
+    await press("Enter")
+    await expect(first.get_by_role("button", name="Cancel")).to_be_focused()
+    await manager.tray.get_by_role("button", name="Cancel all").press("Enter")
+    await expect(manager.tray.get_by_role("status")).to_have_text("Uploads cancelled")
+    await expect(manager.tray).to_be_focused()
+    await manager.limit_uploads(-1)
+    await again.press("Enter")
+    await expect(first).to_contain_text("Uploaded")
+    await expect(manager.tray).to_be_focused()
+    await manager.tray.get_by_role("button", name="Close the uploads").press("Enter")
+    await expect(manager.tray).to_be_hidden()
+    await expect(manager.row_at(0)).to_be_focused()
+
+
 @pytest.mark.settings(max_file_size="100KB")
 async def test_a_refused_upload_says_why(manager, server):
     """A file that the server does not take fails with its reason, and the others of the same drop arrive."""

@@ -25,6 +25,8 @@ export class Renaming {
 
   #file = $state.raw<StoredFile>();
   #place = $state<RenamePlace>("row");
+  /** Which edit this is: the answer to one that was given up may come late. */
+  #edit = 0;
   #heard = false;
   #toasts: Toasts;
   #port: RenamingPort;
@@ -39,6 +41,7 @@ export class Renaming {
   }
 
   start(file: StoredFile, place: RenamePlace): void {
+    this.#edit++;
     this.#file = file;
     this.#place = place;
     this.draft = file.filename;
@@ -47,6 +50,7 @@ export class Renaming {
   }
 
   cancel(): void {
+    this.#edit++;
     this.#file = undefined;
   }
 
@@ -63,8 +67,9 @@ export class Renaming {
     }
     this.busy = true;
     this.refused = undefined;
+    const edit = this.#edit;
     const failure = await this.#send(file, name);
-    if (this.#file?.id !== file.id) return;
+    if (edit !== this.#edit) return;
     this.busy = false;
     this.refused = failure;
     if (!failure) this.cancel();

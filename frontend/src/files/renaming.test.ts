@@ -97,6 +97,18 @@ describe("a file that is being renamed", () => {
     expect(renamed).not.toHaveBeenCalled();
   });
 
+  it("does not end what is typed anew by the answer to what was given up", async () => {
+    let answer = (_: Answer<{ renameFile: StoredFile }>) => {};
+    send.mockReturnValue(new Promise((resolve) => (answer = resolve)));
+    renaming.draft = "given up.txt";
+    const saved = renaming.save();
+    renaming.cancel();
+    renaming.start(draft, "row");
+    answer({ data: { renameFile: { ...draft, filename: "given up.txt" } } });
+    await saved;
+    expect([open(), renaming.busy]).toEqual([true, false]);
+  });
+
   it("is sent once, however often Enter is pressed", async () => {
     renaming.draft = "letter.txt";
     await Promise.all([renaming.save(), renaming.save()]);

@@ -27,6 +27,9 @@ describe("a key", () => {
     ["z", {}, undefined],
     ["Backspace", {}, undefined],
     ["ArrowUp", {}, "list"],
+    ["ArrowLeft", {}, "previous"],
+    ["ArrowRight", {}, "next"],
+    ["ArrowLeft", { altKey: true }, undefined],
     ["Escape", {}, "escape"],
     ["x", {}, undefined],
   ])("%s with %j asks for %s", (key, held, command) => {

@@ -3,6 +3,8 @@
 export type Command =
   | "search"
   | "list"
+  | "previous"
+  | "next"
   | "selectAll"
   | "rename"
   | "delete"
@@ -30,6 +32,8 @@ const PLAIN: Record<string, Command> = {
   End: "list",
   PageDown: "list",
   PageUp: "list",
+  ArrowLeft: "previous",
+  ArrowRight: "next",
 };
 
 const HELD: Record<string, Command> = { a: "selectAll", z: "undo" };

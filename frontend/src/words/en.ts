@@ -129,7 +129,7 @@ export function english(locale: string) {
 
     keys: "Keyboard shortcuts",
     keyDeeds: {
-      move: "Move through the list",
+      move: "Move to the list and through it",
       preview: "Open the preview",
       step: "Step to the file beside, in the preview",
       select: "Select, or let go",

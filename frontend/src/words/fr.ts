@@ -125,7 +125,7 @@ export function french(locale: string): Words {
 
     keys: "Raccourcis clavier",
     keyDeeds: {
-      move: "Parcourir la liste",
+      move: "Aller à la liste et la parcourir",
       preview: "Ouvrir l’aperçu",
       step: "Fichier voisin, dans l’aperçu",
       select: "Sélectionner ou désélectionner",
