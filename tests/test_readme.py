@@ -29,7 +29,7 @@ def written(default: object) -> str:
             if seconds >= size and seconds % size == 0:
                 return f"{seconds // size}{unit}"
         return f"{seconds}s"
-    return str(default)
+    return str(default).lower() if isinstance(default, bool) else str(default)
 
 
 def settings_table() -> str:
