@@ -165,7 +165,7 @@ async def test_keys_with_nothing_to_work_on_do_nothing(stocked):
 
 
 async def test_the_focus_goes_to_the_list_when_the_bar_that_had_it_goes(stocked, server, entries):
-    """A selection takes the place of the chips, and they its place: by keys, and when others delete what is selected."""
+    """A selection takes the place of the chips, and they its: by keys, and when others delete what is selected."""
     press = stocked.page.keyboard.press
     await stocked.row_at(1).focus()
     await stocked.chip("Images").focus()

@@ -245,7 +245,7 @@ async def test_the_tray_leaves_the_last_rows_free(manager, server):
 
 
 async def test_the_tray_keeps_the_focus_until_it_goes(manager, server):
-    """Buttons that have done their work leave the keys where they are: in the row, in the tray, and at last in the list."""
+    """Buttons that have done their work leave the keys where they are: in the row, in the tray, at last in the list."""
     await store_all(server, {"log.txt": b"07:00 calm"})
     await manager.limit_uploads(20_000)
     await manager.choose(*(file(f"long {number}.bin", noise(MEGABYTE, number)) for number in range(3)))
