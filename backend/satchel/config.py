@@ -111,7 +111,12 @@ class Settings(BaseSettings):
         description="What the object streams of a PDF may unpack to, or what takes as long to look through; one that "
         "has more is saved instead of shown.",
     )
-    max_delete_files: Count = Field(1000, description="How many files one operation may name to `deleteFiles`.")
+    max_delete_files: int = Field(
+        1000,
+        ge=100,
+        description="How many files one operation may name to `deleteFiles`: 100 or more, for the file manager names "
+        "so many.",
+    )
     refusal_drain: Bytes = Field(
         ByteSize(4 * MIB), description="What is still read of a body after it was refused, so that the client sees why."
     )
