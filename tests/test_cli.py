@@ -72,6 +72,7 @@ BAD = {
     "SATCHEL_STORAGE_URL": ["ftp://host", "/objects"],
     "SATCHEL_UPLOAD_LEASE": ["0", "-1", "soon", "1y", "", "s", "²s", "9" * 30 + "d"],
     "SATCHEL_MAX_PAGE_SIZE": ["0", "1.5"],
+    "SATCHEL_MAX_DELETE_FILES": ["99"],
     "SATCHEL_LOG_LEVEL": ["loud"],
     "SATCHEL_SCRUB_RATE": ["fast", "-1"],
     "SATCHEL_S3_PART_SIZE": ["0", "large"],

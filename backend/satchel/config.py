@@ -144,7 +144,12 @@ class Settings(BaseSettings):
         description="The most that the object streams of a PDF may unpack to while it is searched for scripts, or "
         "other work that takes as long; a PDF with more is saved instead of shown.",
     )
-    max_delete_files: Count = Field(1000, description="How many files one operation may name to `deleteFiles`.")
+    max_delete_files: int = Field(
+        1000,
+        ge=100,
+        description="How many files one operation may name to `deleteFiles`: 100 or more, for the file manager names "
+        "so many.",
+    )
     refusal_drain: Bytes = Field(
         ByteSize(4 * MIB),
         description="The most that is still read of a refused request's body, so that the client sees why it was "

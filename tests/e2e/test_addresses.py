@@ -52,6 +52,23 @@ async def test_closing_is_going_back(viewer):
         assert await page.evaluate("history.length") == before
 
 
+async def test_what_is_opened_right_after_closing_stays(viewer):
+    """A browser takes its time to go back; what is opened meanwhile stays open, and its address names it."""
+    page = viewer.page
+    await store(viewer.server, "closed.txt", b"closed")
+    entry = await store(viewer.server, "opened.txt", b"opened")
+    await viewer.show("closed.txt")
+    before = await page.evaluate("history.length")
+    close = await viewer.preview.get_by_role("button", name="Close").element_handle()
+    row = await viewer.row("opened.txt").element_handle()
+    await page.evaluate("([close, row]) => { close.click(); row.click(); }", [close, row])
+    await expect(page).to_have_url(f"{viewer.server.url}/?file={entry['id']}")
+    await expect(viewer.preview.locator("pre")).to_have_text("opened")
+    assert await page.evaluate("history.length") == before
+    await page.go_back()
+    await expect(viewer.preview).to_be_hidden()
+
+
 async def test_a_file_deleted_elsewhere_says_so(viewer):
     """The open preview of a file that somebody deletes says what happened, and a reload does too."""
     entry = await store(viewer.server, "short-lived.txt", b"not for long")

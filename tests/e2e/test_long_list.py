@@ -110,6 +110,28 @@ async def test_search_finds_a_part_of_a_name(library):
     await expect(library.grid).to_have_attribute("aria-rowcount", str(len(FILES) + 1))
 
 
+@pytest.mark.parametrize("motion", ["no-preference", "reduce"])
+async def test_a_slow_answer_is_seen_to_be_awaited(library, motion):
+    """The rows of the last search stand back until those of the next one are there, with or without motion."""
+    page, rows, held = library.page, library.grid.locator(".body"), []
+
+    async def hold(route):
+        if "FilePage" in route.request.post_data:
+            held.append(route)
+        else:
+            await route.continue_()
+
+    await page.emulate_media(reduced_motion=motion)
+    await page.route("**/graphql", hold)
+    await library.search.fill("NOTE 14")
+    await expect(rows).to_have_css("opacity", "0.6")
+    await expect(rows).to_have_css("transition-duration", "0s" if motion == "reduce" else "0.15s")
+    for route in held:
+        await route.continue_()
+    await expect(library.rows).to_have_count(11)
+    await expect(rows).to_have_css("opacity", "1")
+
+
 async def test_a_chip_shows_one_kind(library):
     """A kind and a search narrow the list together."""
     await library.chip("Audio").click()

@@ -1,8 +1,8 @@
 """Phones, tablets and windows that are shared with another: there is room for what is read, and for the finger."""
 
 import pytest
-from library import store_all
-from manager import FileManager
+from library import store, store_all
+from manager import FileManager, way
 from playwright.async_api import expect
 
 NAMES = {"Minutes of the harbour board, first of December.txt": b"We met.", "note.txt": b"Buy rope."}
@@ -12,6 +12,11 @@ REACH = """(element) => {
   const { width, height } = element.getBoundingClientRect();
   return Math.min(width, height);
 }"""
+
+
+async def too_small(elements):
+    """Those that a finger would miss."""
+    return [each for each in elements if await each.evaluate(REACH) < LEAST]
 
 
 @pytest.fixture
@@ -72,9 +77,37 @@ async def test_a_finger_finds_what_it_presses(narrow, width):
         page.get_by_role("button", name="Upload", exact=True),
         manager.row("note.txt").get_by_role("button"),
     ]
-    assert [await each.get_attribute("class") for each in reached if await each.evaluate(REACH) < LEAST] == []
+    assert await too_small(reached) == []
 
     before = await manager.row_at(0).bounding_box()
     await manager.choose_action("note.txt", "Select")
     await expect(manager.selection).to_be_visible()
     assert await manager.row_at(0).bounding_box() == before
+
+
+@pytest.mark.parametrize("width", [390, 1024])
+async def test_a_finger_finds_what_comes_later(narrow, server, width):
+    """The way to new files and what a preview brings are as large; so are, on a wide screen, the head and the edge."""
+    manager = await narrow(width, **TOUCH)
+    await store_all(server, {f"log {number}.txt": b"calm" for number in range(30)})
+    await expect(manager.grid).to_have_attribute("aria-rowcount", "33")
+    await manager.grid.evaluate("(grid) => (grid.scrollTop = 400)")
+    await store(server, "new.txt", b"new")
+    reached = [manager.page.get_by_role("button", name="1 new")]
+    if width > 760:
+        reached += [manager.header(column) for column in ("Name", "Size", "Uploaded")]
+        reached += [manager.grid.get_by_role("checkbox", name="Select all")]
+    assert await too_small(reached) == []
+
+    await manager.row_at(15).click()
+    edge = manager.preview.get_by_role("separator")
+    reached = [manager.preview.get_by_role("button", name="Copy the SHA-256")]
+    if width > 760:
+        reached += [edge]
+    assert await too_small(reached) == []
+    if width > 760:
+        button, box = await manager.row_at(15).get_by_role("button").bounding_box(), await edge.bounding_box()
+        assert box["x"] >= button["x"] + button["width"]
+        x, y = box["x"] + 4, box["y"] + box["height"] / 2
+        await manager.touch(way((x, y), (x - 60, y)))
+        await expect(edge).to_have_attribute("aria-valuenow", "480")

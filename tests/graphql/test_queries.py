@@ -464,12 +464,12 @@ async def test_many_files_are_deleted_at_once(client, kept):
     assert told == [("DELETED", 2), ("UPLOADED", 3)]
 
 
-@pytest.mark.settings(max_delete_files=20)
+@pytest.mark.settings(max_delete_files=100)
 async def test_nothing_may_be_deleted_and_not_too_much(client):
     """No ids are fine; very many are too many for one transaction."""
     assert await run(client, DELETE_ALL, ids=[]) == {"deleteFiles": {"ids": [], "missing": []}}
-    assert len((await run(client, DELETE_ALL, ids=["x"] * 20))["deleteFiles"]["missing"]) == 1
-    assert await code(client, DELETE_ALL, ids=["x"] * 21) == "BAD_REQUEST"
+    assert len((await run(client, DELETE_ALL, ids=["x"] * 100))["deleteFiles"]["missing"]) == 1
+    assert await code(client, DELETE_ALL, ids=["x"] * 101) == "BAD_REQUEST"
 
 
 async def test_a_file_deleted_by_many_at_once_is_deleted_by_one(client):

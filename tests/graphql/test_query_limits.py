@@ -239,23 +239,25 @@ async def test_a_page_that_is_no_number_is_refused_as_such(shared_client, value)
 
 NAMED = "ids: $ids) { ids }"
 DELETIONS = [
-    pytest.param(f"mutation ($ids: [ID!]!) {{ deleteFiles({NAMED} }}", {"ids": [None] * 21}, id="before-they-are-read"),
-    pytest.param("mutation { deleteFiles(ids: [" + '"", ' * 21 + "]) { ids } }", {}, id="in-the-text"),
-    pytest.param("mutation ($ids: [ID!]! = [" + '"", ' * 21 + f"]) {{ deleteFiles({NAMED} }}", {}, id="as-a-default"),
+    pytest.param(
+        f"mutation ($ids: [ID!]!) {{ deleteFiles({NAMED} }}", {"ids": [None] * 101}, id="before-they-are-read"
+    ),
+    pytest.param("mutation { deleteFiles(ids: [" + '"", ' * 101 + "]) { ids } }", {}, id="in-the-text"),
+    pytest.param("mutation ($ids: [ID!]! = [" + '"", ' * 101 + f"]) {{ deleteFiles({NAMED} }}", {}, id="as-a-default"),
     pytest.param(
         f"mutation ($ids: [ID!]!) {{ a: deleteFiles({NAMED} b: deleteFiles({NAMED} }}",
-        {"ids": [""] * 11},
+        {"ids": [""] * 51},
         id="together",
     ),
     pytest.param(
         f"mutation ($ids: [ID!]!) {{ ...M ...M }} fragment M on Mutation {{ deleteFiles({NAMED} }}",
-        {"ids": [""] * 11},
+        {"ids": [""] * 51},
         id="in-a-fragment",
     ),
 ]
 
 
-@pytest.mark.settings(max_delete_files=20)
+@pytest.mark.settings(max_delete_files=100)
 @pytest.mark.parametrize(("query", "variables"), DELETIONS)
 async def test_the_files_that_an_operation_deletes_are_counted(server, query, variables):
     """At every door, before they are looked at: one mistake is told, however many there are."""

@@ -38,3 +38,9 @@ export function failureIn(body: unknown): Failure | undefined {
   }
   return undefined;
 }
+
+/** Why a file's bytes do not come: by the body of the refusal, or else by its status. */
+export async function failureFrom(response: Response): Promise<Failure> {
+  const told = failureIn(await response.json().catch(() => undefined));
+  return told ?? failed(response.status === 404 ? "NOT_FOUND" : `HTTP_${response.status}`).failure;
+}

@@ -10,7 +10,7 @@ export interface DeletionPort {
   sendWhileLeaving(ids: string[]): void;
 }
 
-/** The service bounds a request; a longer list goes in several. */
+/** The service takes as many in a request, however it is set; a longer list goes in several. */
 const AT_ONCE = 100;
 /** How many files fit into the 64 KiB of requests that browsers let outlive a page. */
 const CARRIED = 1_500;

@@ -29,6 +29,8 @@ export class OpenFile {
   #source: OpenFileSource;
   #index = $derived.by(() => (this.id === undefined ? -1 : this.#source.rows().findIndex(({ id }) => id === this.id)));
   #loading: AbortController | undefined;
+  /** Whether the Back of `close` is still on its way. */
+  #leaving = false;
 
   constructor(source: OpenFileSource) {
     this.#source = source;
@@ -42,22 +44,33 @@ export class OpenFile {
   follow(): void {
     const read = () => this.#show(new URLSearchParams(location.search).get("file") ?? undefined);
     read();
-    addEventListener("popstate", read);
+    addEventListener("popstate", () => {
+      const opened = this.#leaving ? this.id : undefined;
+      this.#leaving = false;
+      // What was opened meanwhile is named now: before, its address would have been left too.
+      if (opened === undefined) read();
+      else history.pushState({ opened: true }, "", addressOf(opened));
+    });
   }
 
   open(id: string): void {
     if (id === this.id) return;
-    const address = addressOf(id);
-    // One Back closes the preview, however many files were looked at.
-    if (this.id === undefined) history.pushState({ opened: true }, "", address);
-    else history.replaceState(history.state, "", address);
+    if (!this.#leaving) {
+      const address = addressOf(id);
+      // One Back closes the preview, however many files were looked at.
+      if (this.id === undefined) history.pushState({ opened: true }, "", address);
+      else history.replaceState(history.state, "", address);
+    }
     this.#show(id);
   }
 
   close(): void {
     if (this.id === undefined) return;
-    if (history.state?.opened) history.back();
-    else history.replaceState(null, "", addressOf());
+    if (!this.#leaving) {
+      this.#leaving = Boolean(history.state?.opened);
+      if (this.#leaving) history.back();
+      else history.replaceState(null, "", addressOf());
+    }
     this.#show(undefined);
   }
 

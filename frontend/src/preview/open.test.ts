@@ -29,10 +29,12 @@ describe("the open file", () => {
       },
       pushState: (state: unknown, _: string, url: string) => visited.push({ state, url }),
       replaceState: (state: unknown, _: string, url: string) => visited.splice(-1, 1, { state, url }),
-      back: () => {
-        visited.pop();
-        page.dispatchEvent(new Event("popstate"));
-      },
+      // It takes its time, as in a browser.
+      back: () =>
+        queueMicrotask(() => {
+          visited.pop();
+          page.dispatchEvent(new Event("popstate"));
+        }),
     });
     deleted = undefined;
     fetched.mockReset().mockResolvedValue({ data: { file: a } });
@@ -51,23 +53,46 @@ describe("the open file", () => {
   });
 
   const address = () => visited.at(-1)?.url;
+  const addresses = () => visited.map(({ url }) => url);
+  /** What a Back led to has been shown. */
+  const arrived = () => Promise.resolve();
 
-  it("is named by the address, and one Back closes it however many were looked at", () => {
+  it("is named by the address, and one Back closes it however many were looked at", async () => {
     opened.follow();
     opened.open("a");
     opened.open("b");
     expect(address()).toBe("/?file=b");
     expect(opened.file).toEqual(b);
     history.back();
+    await arrived();
     expect(opened.id).toBeUndefined();
     expect(address()).toBe("/");
   });
 
-  it("leaves no entry behind when it is closed", () => {
+  it("leaves no entry behind when it is closed", async () => {
     opened.follow();
     opened.open("a");
     opened.close();
-    expect(visited.map(({ url }) => url)).toEqual(["/"]);
+    expect(opened.id).toBeUndefined();
+    await arrived();
+    expect(addresses()).toEqual(["/"]);
+  });
+
+  it("stays when it is opened before the last one's address is left", async () => {
+    opened.follow();
+    opened.open("a");
+    opened.close();
+    opened.open("a");
+    opened.step(1);
+    await arrived();
+    expect(opened.id).toBe("b");
+    expect(addresses()).toEqual(["/", "/?file=b"]);
+    opened.close();
+    opened.open("a");
+    opened.close();
+    await arrived();
+    expect(opened.id).toBeUndefined();
+    expect(addresses()).toEqual(["/"]);
   });
 
   it("is fetched when the address names one that the list does not hold", async () => {

@@ -1,4 +1,4 @@
-import { type Failure, failed, failureIn } from "../api/answer";
+import { type Failure, failed, failureFrom } from "../api/answer";
 
 /**
  * Why a picture, film or document does not show: elements only tell that they failed.
@@ -10,8 +10,7 @@ export async function failureAt(url: string, signal: AbortSignal): Promise<Failu
     const response = await fetch(url, { headers: { Range: "bytes=0-0" }, cache: "no-store", signal });
     // 416: there are no bytes at all, which no element can show.
     if (response.ok || response.status === 416) return undefined;
-    const known = failureIn(await response.json().catch(() => undefined));
-    return known ?? failed(response.status === 404 ? "NOT_FOUND" : `HTTP_${response.status}`).failure;
+    return await failureFrom(response);
   } catch {
     return failed("NETWORK").failure;
   }

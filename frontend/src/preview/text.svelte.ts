@@ -1,4 +1,4 @@
-import { type Failure, failed, failureIn } from "../api/answer";
+import { type Failure, failed, failureFrom } from "../api/answer";
 import type { StoredFile } from "../api/documents";
 import { type Block, recut } from "./blocks";
 import type { Marks } from "./colours";
@@ -76,8 +76,7 @@ export class TextFile {
         // Something between here and the server may know no ranges, and send the whole.
         return { bytes: response.status === 206 ? bytes : bytes.subarray(this.read, this.read + PAGE) };
       }
-      const known = failureIn(await response.json().catch(() => undefined));
-      return known ? { failure: known } : failed(response.status === 404 ? "NOT_FOUND" : `HTTP_${response.status}`);
+      return { failure: await failureFrom(response) };
     } catch {
       return failed("NETWORK");
     }

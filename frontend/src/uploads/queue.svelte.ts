@@ -70,6 +70,8 @@ export interface UploadTotals {
   active: number;
   failed: number;
   cancelled: number;
+  /** Failures of earlier batches that are still listed, and are counted nowhere else. */
+  earlier: number;
   sent: number;
   bytes: number;
   /** Bytes per second over the last seconds; 0 until known. */
@@ -107,6 +109,7 @@ const nothing: UploadTotals = {
   active: 0,
   failed: 0,
   cancelled: 0,
+  earlier: 0,
   sent: 0,
   bytes: 0,
   speed: 0,
@@ -126,6 +129,8 @@ export class UploadQueue {
   #next = 1;
   /** No item before this place is waiting. */
   #from = 0;
+  /** What had failed when the batch began, and was not sent again since. */
+  #earlier = new WeakSet<Upload>();
   #sending = new Map<Upload, AbortController>();
   #retrying = new Map<Upload, ReturnType<typeof setTimeout>>();
   #ticking: ReturnType<typeof setInterval> | undefined;
@@ -242,7 +247,9 @@ export class UploadQueue {
 
   /** A new batch after the last one is done starts its totals afresh. */
   #begin(): void {
-    if (!this.active) this.items = this.items.filter(({ state }) => state === "failed");
+    if (this.active) return;
+    this.items = this.items.filter(({ state }) => state === "failed");
+    this.#earlier = new WeakSet(this.items);
   }
 
   #cancel(items: readonly Upload[]): void {
@@ -270,6 +277,7 @@ export class UploadQueue {
   }
 
   #wait(item: Upload): void {
+    this.#earlier.delete(item);
     item.failure = undefined;
     item.sent = 0;
     item.state = "waiting";
@@ -424,9 +432,12 @@ export class UploadQueue {
   }
 
   #measure(): void {
-    const totals = { ...nothing, files: this.items.length };
-    for (const item of this.items) {
-      item.show();
+    for (const item of this.items) item.show();
+    const batch = this.items.filter((item) => !this.#earlier.has(item));
+    // Where nothing else is left, the failures are what there is to tell of.
+    const counted = batch.length > 0 ? batch : this.items;
+    const totals = { ...nothing, files: counted.length, earlier: this.items.length - counted.length };
+    for (const item of counted) {
       if (item.active) totals.active++;
       if (item.state === "failed") totals.failed++;
       if (item.state === "cancelled") totals.cancelled++;

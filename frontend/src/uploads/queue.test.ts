@@ -310,6 +310,23 @@ describe("the upload queue", () => {
     await add("c");
     expect(queue.items.map(({ path }) => path)).toEqual(["b", "c"]);
     expect(states()).toEqual(["failed", "sending"]);
+    expect(queue.totals).toMatchObject({ files: 1, active: 1, failed: 0, earlier: 1 });
+    await attempt("c").answer(done);
+    expect(queue.totals).toMatchObject({ files: 1, active: 0, failed: 0, earlier: 1 });
+  });
+
+  it("counts an earlier failure again once it is sent again, or is all that is left", async () => {
+    queue.addUnreadable(["locked"]);
+    await add("a");
+    await attempt("a").answer(failed("FILE_TOO_LARGE") as Answer<UploadedFile>);
+    await add("b");
+    expect(queue.totals).toMatchObject({ files: 1, earlier: 2 });
+    queue.retry(item("a"));
+    expect(queue.totals).toMatchObject({ files: 2, active: 2, earlier: 1 });
+    await attempt("a").answer(done);
+    await attempt("b").answer(done);
+    queue.clearFinished();
+    expect(queue.totals).toMatchObject({ files: 1, failed: 1, earlier: 0 });
   });
 
   describe("when the service cannot be reached", () => {
