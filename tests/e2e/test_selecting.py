@@ -249,6 +249,21 @@ async def test_a_key_takes_back_what_was_done_last(stocked, server):
     assert len(await stored(server)) == 8
 
 
+async def test_keys_on_a_header_are_for_the_file_that_is_shown(stocked):
+    """Not for a row, which the sorting may have brought there unseen."""
+    press = stocked.page.keyboard.press
+    await stocked.show(NAMES[3])
+    await stocked.header("Name").click()
+    await press("F2")
+    await expect(stocked.preview.get_by_role("textbox")).to_be_focused()
+    await press("Escape")
+    await stocked.header("Size").click()
+    await expect(stocked.header("Size")).to_be_focused()
+    await press("Delete")
+    await expect(stocked.toasts).to_contain_text(f"Deleted “{NAMES[3]}”")
+    await expect(stocked.row(NAMES[3])).to_have_count(0)
+
+
 async def test_downloads_can_be_stopped(stocked):
     """The message about several downloads offers to stop them, and those that have not begun stay where they are."""
     saved = []
