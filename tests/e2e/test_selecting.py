@@ -210,6 +210,26 @@ async def test_a_menu_belongs_to_each_row(stocked, server, entries):
     await expect(menu).to_be_hidden()
 
 
+async def test_keys_stay_in_an_open_menu(stocked):
+    """What it has no use for does nothing to the page; and it goes when the focus does."""
+    page, press = stocked.page, stocked.page.keyboard.press
+    for name in NAMES[:2]:
+        await stocked.box(name).click()
+    menu = await stocked.open_menu(NAMES[3])
+    for key in ("Delete", "l", "?", "/", "F2"):
+        await press(key)
+    await expect(menu.get_by_role("menuitem").first).to_be_focused()
+    await press("ArrowUp")
+    await expect(menu.get_by_role("menuitem", name="Delete")).to_be_focused()
+    await stocked.lists(*NAMES)
+    await expect(stocked.toasts).to_have_count(0)
+    await expect(page.get_by_role("dialog")).to_have_count(0)
+    await stocked.search.focus()
+    await expect(menu).to_be_hidden()
+    await expect(stocked.search).to_be_focused()
+    await stocked.selects(*NAMES[:2])
+
+
 async def test_selected_files_are_deleted_together(stocked, server):
     """One toast stands for all, Undo brings all back; without it they are gone everywhere."""
     for name in NAMES[1:4]:
