@@ -291,6 +291,27 @@ async def test_end_no_longer_moves_a_reader_who_is_elsewhere(library):
     await expect(library.search).to_be_focused()
 
 
+async def test_a_range_goes_on_over_rows_that_are_not_loaded_yet(library):
+    """Shift and End select to the very end as soon as it is loaded, unless the selection was cleared meanwhile."""
+    press = library.page.keyboard.press
+    release = await hold_pages(library)
+    await library.row_at(0).focus()
+    await press("Shift+End")
+    await expect(library.selection).to_contain_text(f"60 of {len(FILES)} selected")
+    await press("Escape")
+    await expect(library.selection).to_be_hidden()
+    release()
+    await expect(library.row_at(len(FILES) - 1)).to_be_focused()
+    await expect(library.selection).to_be_hidden()
+
+    await library.page.reload()
+    await expect(library.grid).to_have_attribute("aria-rowcount", str(len(FILES) + 1))
+    await library.row_at(1).focus()
+    await press("Shift+End")
+    await expect(library.selection).to_contain_text(f"{len(FILES) - 1} selected")
+    await expect(library.row_at(len(FILES) - 1)).to_be_focused()
+
+
 async def test_enter_opens_escape_closes_and_delete_deletes(library):
     """A file is looked at, put away and deleted without the mouse, and the focus goes on from where it was."""
     press = library.page.keyboard.press
