@@ -186,6 +186,23 @@ async def test_the_mouse_selects(stocked, server, entries):
     await expect(stocked.chip("All")).to_be_visible()
 
 
+async def test_a_range_begins_where_the_reader_was(stocked):
+    """Shift takes in all from the row that was clicked, or gone to with the keys, to the one that is pressed."""
+    await stocked.show(NAMES[2])
+    await stocked.row(NAMES[5]).click(modifiers=["Shift"])
+    await stocked.selects(*NAMES[2:6])
+    await expect(stocked.row(NAMES[5])).to_be_focused()
+    await stocked.row(NAMES[0]).click(modifiers=["Shift"])
+    await stocked.selects(*NAMES[:3])
+    await stocked.page.keyboard.press("Escape")
+    await stocked.page.keyboard.press("Escape")
+    await stocked.selects()
+    await stocked.page.keyboard.press("ArrowDown")
+    await stocked.box(NAMES[3]).click(modifiers=["Shift"])
+    await stocked.selects(*NAMES[1:4])
+    await expect(stocked.box(NAMES[3])).to_be_checked()
+
+
 async def test_a_menu_belongs_to_each_row(stocked, server, entries):
     """The button and the right mouse button lead to it; on a row that is selected it is for all that are."""
     page = stocked.page
