@@ -1,5 +1,6 @@
 """A list of some hundred files: searched, filtered, sorted, scrolled, and walked through with the keyboard."""
 
+import asyncio
 import json
 import re
 import shutil
@@ -45,6 +46,19 @@ SCROLL = """(grid, row) => {
   grid.scrollTop = row * 52;
   return new Promise((resolve) => requestAnimationFrame(() => requestAnimationFrame(resolve)));
 }"""
+
+
+async def hold_pages(manager):
+    """Let no page after the first arrive; gives what lets them."""
+    gate = asyncio.Event()
+
+    async def hold(route):
+        if "query FilePage" in (route.request.post_data or ""):
+            await gate.wait()
+        await route.continue_()
+
+    await manager.page.route("**/graphql", hold)
+    return gate.set
 
 
 async def drawn(manager):
@@ -275,6 +289,50 @@ async def test_the_keys_walk_through_the_whole_list(library):
     await press("Home")
     await expect(library.row_at(0)).to_be_focused()
     await expect(library.row_at(0)).to_be_in_viewport()
+
+
+async def test_end_no_longer_moves_a_reader_who_is_elsewhere(library):
+    """The last row is gone to when it is loaded; not if the list was scrolled, or the focus taken away, meanwhile."""
+    release = await hold_pages(library)
+    await library.row_at(0).focus()
+    await library.page.keyboard.press("End")
+    await expect(library.row_at(59)).to_be_focused()
+    await library.grid.evaluate(SCROLL, 265)
+    release()
+    await expect(library.row_at(265)).to_be_in_viewport()
+    await expect(library.row_at(59)).to_be_focused()
+
+    await library.open()
+    await expect(library.grid).to_have_attribute("aria-rowcount", str(len(FILES) + 1))
+    release = await hold_pages(library)
+    await library.row_at(0).focus()
+    await library.page.keyboard.press("End")
+    await expect(library.row_at(59)).to_be_focused()
+    await library.search.focus()
+    release()
+    await expect(library.row_at(len(FILES) - 1)).to_be_in_viewport()
+    await expect(library.search).to_be_focused()
+
+
+async def test_a_range_goes_on_over_rows_that_are_not_loaded_yet(library):
+    """Shift and End select to the very end as soon as it is loaded, unless the selection was cleared meanwhile."""
+    press = library.page.keyboard.press
+    release = await hold_pages(library)
+    await library.row_at(0).focus()
+    await press("Shift+End")
+    await expect(library.selection).to_contain_text(f"60 of {len(FILES)} selected")
+    await press("Escape")
+    await expect(library.selection).to_be_hidden()
+    release()
+    await expect(library.row_at(len(FILES) - 1)).to_be_focused()
+    await expect(library.selection).to_be_hidden()
+
+    await library.page.reload()
+    await expect(library.grid).to_have_attribute("aria-rowcount", str(len(FILES) + 1))
+    await library.row_at(1).focus()
+    await press("Shift+End")
+    await expect(library.selection).to_contain_text(f"{len(FILES) - 1} selected")
+    await expect(library.row_at(len(FILES) - 1)).to_be_focused()
 
 
 async def test_enter_opens_escape_closes_and_delete_deletes(library):

@@ -216,6 +216,23 @@ async def test_the_mouse_selects(stocked, server, entries):
     await expect(stocked.chip("All")).to_be_visible()
 
 
+async def test_a_range_begins_where_the_reader_was(stocked):
+    """Shift takes in all from the row that was clicked, or gone to with the keys, to the one that is pressed."""
+    await stocked.show(NAMES[2])
+    await stocked.row(NAMES[5]).click(modifiers=["Shift"])
+    await stocked.selects(*NAMES[2:6])
+    await expect(stocked.row(NAMES[5])).to_be_focused()
+    await stocked.row(NAMES[0]).click(modifiers=["Shift"])
+    await stocked.selects(*NAMES[:3])
+    await stocked.page.keyboard.press("Escape")
+    await stocked.page.keyboard.press("Escape")
+    await stocked.selects()
+    await stocked.page.keyboard.press("ArrowDown")
+    await stocked.box(NAMES[3]).click(modifiers=["Shift"])
+    await stocked.selects(*NAMES[1:4])
+    await expect(stocked.box(NAMES[3])).to_be_checked()
+
+
 async def test_a_menu_belongs_to_each_row(stocked, server, entries):
     """The button and the right mouse button lead to it; on a row that is selected it is for all that are."""
     page = stocked.page
@@ -238,6 +255,26 @@ async def test_a_menu_belongs_to_each_row(stocked, server, entries):
     menu = await stocked.open_menu(NAMES[2])
     await stocked.row(NAMES[2]).get_by_role("button", name="More actions").click()
     await expect(menu).to_be_hidden()
+
+
+async def test_keys_stay_in_an_open_menu(stocked):
+    """What it has no use for does nothing to the page; and it goes when the focus does."""
+    page, press = stocked.page, stocked.page.keyboard.press
+    for name in NAMES[:2]:
+        await stocked.box(name).click()
+    menu = await stocked.open_menu(NAMES[3])
+    for key in ("Delete", "l", "?", "/", "F2"):
+        await press(key)
+    await expect(menu.get_by_role("menuitem").first).to_be_focused()
+    await press("ArrowUp")
+    await expect(menu.get_by_role("menuitem", name="Delete")).to_be_focused()
+    await stocked.lists(*NAMES)
+    await expect(stocked.toasts).to_have_count(0)
+    await expect(page.get_by_role("dialog")).to_have_count(0)
+    await stocked.search.focus()
+    await expect(menu).to_be_hidden()
+    await expect(stocked.search).to_be_focused()
+    await stocked.selects(*NAMES[:2])
 
 
 async def test_selected_files_are_deleted_together(stocked, server):
@@ -277,6 +314,21 @@ async def test_a_key_takes_back_what_was_done_last(stocked, server):
     await expect(stocked.toasts).to_have_count(0)
     await stocked.lists(*NAMES)
     assert len(await stored(server)) == 8
+
+
+async def test_keys_on_a_header_are_for_the_file_that_is_shown(stocked):
+    """Not for a row, which the sorting may have brought there unseen."""
+    press = stocked.page.keyboard.press
+    await stocked.show(NAMES[3])
+    await stocked.header("Name").click()
+    await press("F2")
+    await expect(stocked.preview.get_by_role("textbox")).to_be_focused()
+    await press("Escape")
+    await stocked.header("Size").click()
+    await expect(stocked.header("Size")).to_be_focused()
+    await press("Delete")
+    await expect(stocked.toasts).to_contain_text(f"Deleted “{NAMES[3]}”")
+    await expect(stocked.row(NAMES[3])).to_have_count(0)
 
 
 async def test_downloads_can_be_stopped(stocked):

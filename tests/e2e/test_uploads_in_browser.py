@@ -184,6 +184,10 @@ async def test_a_folder_is_chosen_with_the_keyboard(manager, server, tmp_path):
     await expect(folder).to_be_focused()
     await press("f")
     await expect(files).to_be_focused()
+    for key in ("/", "?"):
+        await press(key)
+    await expect(files).to_be_focused()
+    await expect(page.get_by_role("dialog")).to_have_count(0)
     await press("Escape")
     await expect(page.get_by_role("menu")).to_be_hidden()
     await expect(more).to_be_focused()

@@ -3,7 +3,7 @@ import type { FileList } from "./list.svelte";
 
 /** The row that Tab leads to and keys work on, wherever the list moves it. */
 export class Cursor {
-  /** Whether the focus is in the list. */
+  /** Whether the focus is in a row: the head of the list is none. */
   focused = $state(false);
   /** Rises when the list is to take the focus, because what had it is gone. */
   claims = $state(0);

@@ -5,10 +5,10 @@ interface Opened {
   row: StoredFile;
   /** What it acts on. */
   files: readonly StoredFile[];
-  /** A button's rectangle, or the point that was clicked (CSS pixels of the window). */
-  at: Pick<DOMRect, "left" | "right" | "top" | "bottom">;
   /** Takes the focus back. */
   invoker: HTMLElement;
+  /** The point that was clicked (CSS pixels of the window); from the keyboard it comes without. */
+  at?: Pick<DOMRect, "left" | "right" | "top" | "bottom"> | undefined;
 }
 
 /** The menu of a row, of which one at most is open. */
@@ -21,7 +21,7 @@ export class FileMenu {
   }
 
   open(row: StoredFile, files: readonly StoredFile[], invoker: HTMLElement, at?: Opened["at"]): void {
-    this.opened = { row, files, invoker, at: at ?? invoker.getBoundingClientRect() };
+    this.opened = { row, files, invoker, at };
   }
 
   /** What the button of a menu does. */

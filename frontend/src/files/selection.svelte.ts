@@ -52,18 +52,17 @@ export class Selection {
     this.#files = files;
   }
 
-  /** Selects all from where the last toggled file stands to this one, in place of the range drawn before. */
-  extend(file: StoredFile): void {
-    const from = this.#anchor === undefined ? -1 : this.#indexOf(this.#anchor);
-    if (from < 0) this.#begin(file.id, this.#files);
-    this.#select(from < 0 ? this.#indexOf(file.id) : from, this.#indexOf(file.id));
-    this.#end = file.id;
-  }
-
-  /** Draws the range on by one step of the keys. A step from elsewhere than its end begins another range. */
+  /**
+   * Draws the range that ends at `from` on to `to`, anew from where it began. Where none ends there, or its beginning is
+   * gone, another one begins at `from`.
+   */
   stretch(from: StoredFile, to: StoredFile): void {
-    if (this.#end !== from.id) this.#begin(from.id, this.#files);
-    this.extend(to);
+    const known = this.#end === from.id && this.#indexOf(this.#anchor) >= 0;
+    if (!known) this.#begin(from.id, this.#files);
+    const ends = [this.#indexOf(this.#anchor), this.#indexOf(to.id)];
+    const range = this.#list.rows.slice(Math.min(...ends), Math.max(...ends) + 1);
+    this.#files = new Map([...this.#before, ...range.map((file) => [file.id, file] as const)]);
+    this.#end = to.id;
   }
 
   /** Selects all that is loaded. */
@@ -110,17 +109,12 @@ export class Selection {
     this.#before = before;
   }
 
-  #select(from: number, to: number): void {
-    const range = this.#list.rows.slice(Math.min(from, to), Math.max(from, to) + 1);
-    this.#files = new Map([...this.#before, ...range.map((file) => [file.id, file] as const)]);
-  }
-
   #keep(wanted: (file: StoredFile) => boolean): void {
     this.#before = kept(this.#before, wanted);
     this.#files = kept(this.#files, wanted);
   }
 
-  #indexOf(id: string): number {
+  #indexOf(id: string | undefined): number {
     return this.#list.rows.findIndex((row) => row.id === id);
   }
 }

@@ -48,25 +48,20 @@ describe("a selection", () => {
   it("takes in a range in either direction, beside what was selected before it", () => {
     selection.toggle(file("a"));
     selection.toggle(file("d"));
-    selection.extend(file("f"));
+    selection.stretch(file("d"), file("f"));
     expect(ids()).toEqual(["f", "e", "d", "a"]);
   });
 
   it("draws a range anew from the same anchor, and lets go of the rest of the old one", () => {
     selection.toggle(file("e"));
-    selection.extend(file("b"));
-    selection.extend(file("d"));
+    selection.stretch(file("e"), file("b"));
+    selection.stretch(file("b"), file("d"));
     expect(ids()).toEqual(["e", "d"]);
-    selection.extend(file("f"));
+    selection.stretch(file("d"), file("f"));
     expect(ids()).toEqual(["f", "e"]);
   });
 
-  it("without an anchor begins a range with one file", () => {
-    selection.extend(file("c"));
-    expect(ids()).toEqual(["c"]);
-  });
-
-  it("is stretched by the keys step by step, and shrinks on the way back", () => {
+  it("is stretched step by step, and shrinks on the way back", () => {
     selection.stretch(file("e"), file("d"));
     selection.stretch(file("d"), file("c"));
     expect(ids()).toEqual(["e", "d", "c"]);
@@ -74,7 +69,7 @@ describe("a selection", () => {
     expect(ids()).toEqual(["e", "d"]);
   });
 
-  it("keeps a range when the keys begin another elsewhere", () => {
+  it("keeps a range when another begins elsewhere", () => {
     selection.stretch(file("f"), file("e"));
     selection.stretch(file("b"), file("a"));
     expect(ids()).toEqual(["f", "e", "b", "a"]);
@@ -90,24 +85,23 @@ describe("a selection", () => {
   });
 
   it("stays as it is when rows arrive around it", () => {
-    selection.toggle(file("e"));
-    selection.extend(file("d"));
+    selection.stretch(file("e"), file("d"));
     apply("UPLOADED", fileWith({ id: "new", uploadDate: "2026-11-22T11:00:00Z" }));
     expect(list.rows).toHaveLength(7);
     expect(ids()).toEqual(["e", "d"]);
-    selection.extend(file("c"));
+    selection.stretch(file("d"), file("c"));
     expect(ids()).toEqual(["e", "d", "c"]);
   });
 
   it("loses what is deleted, here or elsewhere, also from the range that is being drawn", () => {
     selection.toggle(file("a"));
     selection.toggle(file("d"));
-    selection.extend(file("c"));
+    selection.stretch(file("d"), file("c"));
     apply("DELETED", file("a"));
     list.hide([file("d")]);
     selection.drop(["d"]);
     expect(ids()).toEqual(["c"]);
-    selection.extend(file("b"));
+    selection.stretch(file("c"), file("b"));
     expect(ids()).toEqual(["c", "b"]);
   });
 
