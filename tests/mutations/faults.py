@@ -169,4 +169,11 @@ MUTATIONS = [
         "        try:\n            pass\n",
         "faults/test_failpoints.py::test_an_upload[embedded-U1.intended]",
     ),
+    Mutation(
+        "the end of an upload whose memory went to others",
+        "intake.py",
+        "        if self._given_up is not None:",
+        "        if False:",
+        "test_memory.py::test_slow_clients_hold_no_more_than_the_limit_and_stop_nobody",
+    ),
 ]
