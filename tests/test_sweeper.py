@@ -252,6 +252,44 @@ async def test_the_sweeper_comes_by_itself(running, stack, kept):
     await eventually(lambda: kept.count("uploads") == 0)
 
 
+@pytest.fixture
+def pruned(stack, monkeypatch):
+    """How often old events were looked for."""
+    looks, real = [], stack.metadata.prune_events
+
+    async def prune(*bounds):
+        looks.append(bounds)
+        return await real(*bounds)
+
+    monkeypatch.setattr(stack.metadata, "prune_events", prune)
+    return looks
+
+
+@at_once
+@pytest.mark.settings(sweep_interval=timedelta(hours=1))
+async def test_a_wake_is_for_bytes_alone(running, stack, kept, pruned):
+    """Old events wait for the interval: what is given up with each copy must not have the database look for them."""
+    for _ in range(2):
+        staged = await stage(stack)
+        await stack.files.uploads.discard([staged])
+        await eventually(lambda: kept.count("garbage") == 0 and kept.is_empty())
+    assert pruned == []
+
+
+@pytest.mark.settings(sweep_interval=timedelta(milliseconds=50))
+async def test_however_often_the_sweeper_is_woken_its_interval_comes(running, stack, monkeypatch, pruned):
+    """Where there is always something to reclaim, old events are pruned all the same."""
+    real = stack.sweeper.reclaim
+
+    async def reclaim():
+        running.wake()
+        return await real()
+
+    monkeypatch.setattr(stack.sweeper, "reclaim", reclaim)
+    running.wake()
+    await eventually(lambda: len(pruned) >= 2)
+
+
 @pytest.mark.settings(sweep_interval=timedelta(milliseconds=1))
 async def test_a_sweep_that_failed_is_not_the_last(stack, monkeypatch):
     """Neither an expected failure nor a mistake ends the task."""

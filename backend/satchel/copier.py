@@ -43,7 +43,7 @@ BATCH_SIZE = 4 * 1024 * 1024
 PATIENCE = (1.0, 5.0, 25.0)
 """Seconds before each new try at what may pass, such as a server that restarts."""
 MARK_LEASE = timedelta(minutes=1)
-_PASSING = {Code.LEASE_LOST, Code.STORE_UNAVAILABLE, Code.DATABASE_UNAVAILABLE}
+_PASSING = {Code.LEASE_LOST, Code.REQUEST_TIMEOUT, Code.STORE_UNAVAILABLE, Code.DATABASE_UNAVAILABLE}
 
 
 def check(source: Settings, target: Settings) -> None:

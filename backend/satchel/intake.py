@@ -9,7 +9,9 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from datetime import timedelta
+from math import inf
 from mmap import mmap
+from time import monotonic
 from types import TracebackType
 from typing import Self
 from uuid import UUID
@@ -27,6 +29,9 @@ from satchel.metadata import Metadata, Publication
 from satchel.pdf import ScriptSearch
 from satchel.tasks import Tasks
 from satchel.threads import run_in
+
+MIN_RATE = 64 * 1024
+"""The least bytes a second with which a client fills memory that others wait for."""
 
 log = structlog.get_logger(__name__)
 
@@ -63,17 +68,19 @@ class Upload:
         self._scripts: ScriptSearch | None = None
         self._filling: mmap | None = None
         self._filled = 0
+        self._since = inf
         self._hashed: asyncio.Task[None] | None = None
         self._storing: set[asyncio.Task[None]] = set()
         self._open = True
-        self._lost = False
+        self._given_up: SatchelError | None = None
 
     async def write(self, data: memoryview) -> None:
         """Take the next bytes (U2).
 
         Raises:
-            SatchelError: FILE_TOO_LARGE, LEASE_LOST, INSUFFICIENT_STORAGE or STORE_UNAVAILABLE.
+            SatchelError: FILE_TOO_LARGE, LEASE_LOST, REQUEST_TIMEOUT, INSUFFICIENT_STORAGE or STORE_UNAVAILABLE.
         """
+        self._raise_if_given_up()
         self.size += len(data)
         if self.size > self._limit:
             raise too_large(self._limit)
@@ -82,6 +89,7 @@ class Upload:
         while data:
             if self._filling is None:
                 self._filling = await self._uploads.memory.take(self._writer.step(self._uploads.share()))
+                self._since = monotonic()
             taken = min(len(data), len(self._filling) - self._filled)
             self._filling[self._filled : self._filled + taken] = data[:taken]
             self._filled += taken
@@ -107,9 +115,7 @@ class Upload:
         for task in self._storing:
             task.cancel()
         await asyncio.gather(*self._storing, return_exceptions=True)
-        if self._filling is not None:
-            self._uploads.memory.give(self._filling)
-            self._filling = None
+        self._let_go()
         await self._writer.abort()
 
     def publication(self, idempotency_key: str | None) -> Publication:
@@ -132,20 +138,39 @@ class Upload:
 
     def lease_lost(self) -> None:
         """Note that the sweeper took the upload."""
-        self._lost = True
+        detail = "The upload stood still for too long and was reclaimed; send it again."
+        self._given_up = SatchelError(Code.LEASE_LOST, detail)
+
+    def lag(self) -> float:
+        """Seconds that the client is behind MIN_RATE in filling the buffer that it has."""
+        return monotonic() - self._since - self._filled / MIN_RATE
+
+    def recall(self) -> None:
+        """Give the buffer that the client fills back to the others, and the upload up."""
+        self._let_go()
+        detail = "The file came too slowly while others waited for memory (SATCHEL_UPLOAD_MEMORY); send it again."
+        self._given_up = SatchelError(Code.REQUEST_TIMEOUT, detail)
+
+    def _let_go(self) -> None:
+        if self._filling is not None:
+            self._uploads.memory.give(self._filling)
+        self._filling, self._filled, self._since = None, 0, inf
+
+    def _raise_if_given_up(self) -> None:
+        if self._given_up is not None:
+            raise self._given_up
 
     async def _flush(self) -> None:
         """Hand over what was filled, once few enough writes are under way."""
+        self._since = inf  # from here on it is the store that is waited for
         while len(self._storing) >= self._writer.parallel:
             await self._settled(asyncio.FIRST_COMPLETED)
-        if self._lost:
-            raise SatchelError(Code.LEASE_LOST, "The upload stood still for too long and was reclaimed; send it again.")
+        self._raise_if_given_up()
         self._detect()
         if self._filling is None:
             return
         buffer, step = self._filling, memoryview(self._filling)[: self._filled]
         self._filling, self._filled = None, 0
-        self._uploads.memory.sent(buffer)
         self._hashed = asyncio.create_task(self._hash(step, self._hashed))
         self._storing.add(asyncio.create_task(self._store(buffer, step, self._hashed)))
 
@@ -195,7 +220,7 @@ class Uploads:
     def __init__(
         self, metadata: Metadata, blobs: BlobStore, settings: Settings, tasks: Tasks, reclaim: Callable[[], None]
     ) -> None:
-        self.memory = Memory(int(settings.upload_memory))
+        self.memory = Memory(int(settings.upload_memory), self._recall)
         self.max_size = int(settings.max_file_size)
         self.max_pdf_unpacked = int(settings.max_pdf_unpacked)
         # A PDF may take long to search, and must not keep others' bytes from a thread.
@@ -228,6 +253,12 @@ class Uploads:
     def share(self) -> int:
         """How many bytes one buffer of an upload may have: half its part of the memory, because two take turns."""
         return int(self._settings.upload_memory) // (2 * max(1, len(self._leased)))
+
+    def _recall(self) -> None:
+        """Give up the upload whose client is most behind, if it is so by more than a pause that any body may make."""
+        slowest = max(self._leased.values(), key=Upload.lag, default=None)
+        if slowest is not None and slowest.lag() > self._settings.body_timeout.total_seconds():
+            slowest.recall()
 
     async def discard(self, uploads: Sequence["Upload"]) -> None:
         """Give up the uploads that were not published, and their bytes; safe after an unknown outcome too."""

@@ -28,25 +28,38 @@ class Sweeper:
         self._wake = asyncio.Event()
 
     def wake(self) -> None:
-        """Bytes were given up: sweep now and not at the next interval."""
+        """Bytes were given up: reclaim them now and not at the next interval."""
         self._wake.set()
 
     async def run(self) -> None:
-        """Sweep at each interval and each `wake`, until cancelled."""
+        """Sweep at each interval, and reclaim bytes at each `wake`, until cancelled."""
+        clock, interval = asyncio.get_running_loop().time, self._settings.sweep_interval.total_seconds()
+        due = clock() + interval
         while True:
             with suppress(TimeoutError):
-                async with asyncio.timeout(self._settings.sweep_interval.total_seconds()):
+                async with asyncio.timeout_at(due):
                     await self._wake.wait()
             self._wake.clear()
             try:
-                await self.sweep()
+                if clock() < due:
+                    await self.reclaim()
+                else:
+                    due = clock() + interval
+                    await self.sweep()
             except SatchelError as error:
                 log.warning("sweep failed", code=error.code.name)
             except Exception:
                 log.exception("sweep failed")
 
     async def sweep(self) -> int:
-        """Reclaim all that is due; gives the number of objects removed."""
+        """Reclaim all that is due, and drop old events and keys; gives the number of objects removed."""
+        removed = await self.reclaim()
+        await self._metadata.prune_events(self._settings.event_max_age, self._settings.event_max_rows)
+        await self._metadata.prune_idempotency_keys()
+        return removed
+
+    async def reclaim(self) -> int:
+        """Remove the bytes that nobody needs; gives the number of objects."""
         while await self._metadata.expire_uploads(BATCH):
             pass
         reach("S.expired")
@@ -60,8 +73,6 @@ class Sweeper:
             await self._metadata.forget_garbage(names)
             reach("S.forgotten")
             removed += len(names)
-        await self._metadata.prune_events(self._settings.event_max_age, self._settings.event_max_rows)
-        await self._metadata.prune_idempotency_keys()
         if removed:
             log.info("swept", objects=removed)
         return removed

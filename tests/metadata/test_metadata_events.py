@@ -1,9 +1,12 @@
 """The event log: nothing lost, nothing twice, and an honest answer when it does not reach back far enough."""
 
 import asyncio
+import sqlite3
+from contextlib import closing
 from datetime import timedelta
 
 import pytest
+from sqlalchemy import delete, event, make_url
 
 from satchel.errors import Code
 from satchel.metadata import EventKind, FileKind, Metadata, Position
@@ -64,6 +67,52 @@ async def test_prunes_by_age(metadata, helper):
     await helper.upload()
     assert await metadata.prune_events(AGES, 10) == 0
     assert await metadata.prune_events(timedelta(seconds=-1), 10) == 1
+
+
+async def test_prunes_no_more_than_is_too_much_where_numbers_are_missing(metadata, helper):
+    """The rows are what is counted, not their numbers."""
+    for index in range(5):
+        await helper.upload(f"{index}")
+    everything = await metadata.events_after(START, 10)
+    gap = delete(events).where(events.c.id == everything[2].position.id)
+    await metadata._database.writer.run(lambda connection: connection.execute(gap))
+    assert await metadata.prune_events(AGES, 4) == 0
+    assert await metadata.prune_events(AGES, 3) == 1
+
+
+@pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+async def test_no_way_through_the_log_leads_past_events_that_are_of_no_concern(metadata, helper, database_url):
+    """What is old, too much, or behind a position is looked up in SQLite, however many events there are."""
+    for index in range(5):
+        await helper.upload(f"{index}")
+    head, run = await metadata.event_head(), []
+
+    def note(_connection, _cursor, statement, parameters, _context, _many):
+        if "events" in statement:
+            run.append((statement, parameters))
+
+    for pool in (metadata._database.reader, metadata._database.writer):
+        event.listen(pool._engine.sync_engine, "before_cursor_execute", note)
+    assert await metadata.prune_events(AGES, 10) == 0
+    await metadata.events_after(head, 10)
+    await metadata.events_pending(head)
+    assert "count" not in "".join(statement for statement, _ in run)  # which would read them all
+    await metadata.prune_events(AGES, 2)
+    with closing(sqlite3.connect(make_url(database_url).database)) as connection:
+        plans = [row[3] for sql, given in run for row in connection.execute(f"EXPLAIN QUERY PLAN {sql}", given)]
+    ways = {way for way in plans if "events" in way}
+    assert ways <= {
+        "SEARCH events",  # the first or the last
+        "SEARCH events USING INDEX events_created_idx (created<?)",
+        "SCAN events USING COVERING INDEX events_transaction_id_idx",  # in its order, up to a limit
+        "SEARCH events USING COVERING INDEX events_transaction_id_idx (transaction<?)",  # likewise
+        "SEARCH events USING INDEX events_transaction_id_idx (transaction=? AND id>?)",
+        "SEARCH events USING COVERING INDEX events_transaction_id_idx (transaction=? AND id>?)",
+        "SEARCH events USING INDEX events_transaction_id_idx (transaction=? AND id<?)",
+        "SEARCH events USING COVERING INDEX events_transaction_id_idx (transaction=? AND id<?)",
+        "SCAN events USING COVERING INDEX events_created_idx",  # the count
+    }, ways
+    assert "SEARCH events USING INDEX events_created_idx (created<?)" in ways
 
 
 async def test_a_position_before_the_horizon_has_expired(metadata, helper, fails):

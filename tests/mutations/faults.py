@@ -169,4 +169,32 @@ MUTATIONS = [
         "        try:\n            pass\n",
         "faults/test_failpoints.py::test_an_upload[embedded-U1.intended]",
     ),
+    Mutation(
+        "the end of an upload whose memory went to others",
+        "intake.py",
+        "        if self._given_up is not None:",
+        "        if False:",
+        "test_memory.py::test_slow_clients_hold_no_more_than_the_limit_and_stop_nobody",
+    ),
+    Mutation(
+        "counting the events before some are dropped as too many",
+        "metadata/eventlog.py",
+        "    return max(0, (await c.execute(select(func.count()).select_from(events))).scalar_one() - max_rows)",
+        "    return numbers - max_rows",
+        "metadata/test_metadata_events.py::test_prunes_no_more_than_is_too_much_where_numbers_are_missing",
+    ),
+    Mutation(
+        "old events waiting for the interval",
+        "sweeper.py",
+        "                if clock() < due:",
+        "                if False:",
+        "test_sweeper.py::test_a_wake_is_for_bytes_alone",
+    ),
+    Mutation(
+        "the way to old events by their age",
+        "metadata/eventlog.py",
+        '    some = query.cte("some").prefix_with("MATERIALIZED")',
+        "    some = query.subquery()",
+        "metadata/test_metadata_events.py::test_no_way_through_the_log_leads_past_events_that_are_of_no_concern",
+    ),
 ]

@@ -1037,6 +1037,20 @@ CONNECTIONS = [
         "http/test_slow_and_large.py::test_a_body_that_stops_or_drips_is_answered_and_cut",
     ),
     Mutation(
+        "the limit of the memory of uploads",
+        "memory.py",
+        "        return self._used + self._charge(size) <= self._limit",
+        "        return True",
+        "test_memory.py::test_slow_clients_hold_no_more_than_the_limit_and_stop_nobody",
+    ),
+    Mutation(
+        "taking it back from slow clients",
+        "intake.py",
+        "            slowest.recall()",
+        "            pass",
+        "test_memory.py::test_slow_clients_hold_no_more_than_the_limit_and_stop_nobody",
+    ),
+    Mutation(
         "the end of connections that nobody uses",
         "http/server.py",
         'timeout_keep_alive=cast("int", settings.keep_alive_timeout.total_seconds())',

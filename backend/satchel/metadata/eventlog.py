@@ -4,12 +4,27 @@ Each change writes its events in its own transaction: there is an event exactly 
 """
 
 import secrets
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from datetime import timedelta
+from operator import gt, le
+from typing import Any
 from uuid import UUID
 
 import structlog
-from sqlalchemy import BigInteger, Tuple, delete, exists, func, insert, literal, select, tuple_, update
+from sqlalchemy import (
+    BigInteger,
+    ColumnElement,
+    Select,
+    and_,
+    delete,
+    exists,
+    func,
+    insert,
+    literal,
+    select,
+    tuple_,
+    update,
+)
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from satchel.errors import Code, SatchelError
@@ -44,7 +59,7 @@ async def after(c: AsyncConnection, position: Position, limit: int) -> list[Even
     """At most `limit` settled events behind the position. Raises CURSOR_EXPIRED."""
     if position < await _horizon(c):
         raise expired()
-    query = select(events).where(_SETTLED, tuple_(*_POSITION) > _literal(position))
+    query = select(events).where(_SETTLED, _compared(c, gt, position))
     rows = (await c.execute(query.order_by(*_POSITION).limit(limit))).all()
     if not rows and position > await head(c):
         raise expired()
@@ -53,7 +68,7 @@ async def after(c: AsyncConnection, position: Position, limit: int) -> list[Even
 
 async def pending(c: AsyncConnection, position: Position) -> bool:
     """Whether something is committed behind the position, settled or not."""
-    behind = exists().where(tuple_(*_POSITION) > _literal(position))
+    behind = exists().where(_compared(c, gt, position))
     return (await c.execute(select(behind))).scalar_one()
 
 
@@ -61,14 +76,15 @@ async def prune(c: AsyncConnection, max_age: timedelta, max_rows: int) -> int:
     """Drop what is too old or too much, and move the horizon along. Returns how many."""
     # One at a time: where two sweepers prune, the one that looked first must not move the horizon back.
     await c.execute(select(event_log.c.id).with_for_update())
-    too_old = _LATEST.where(events.c.created < now(-max_age))
-    too_many = _LATEST.offset(max_rows)
-    ends = [Position(*row) for query in (too_old, too_many) if (row := (await c.execute(query)).first())]
+    surplus = await _surplus(c, max_rows)
+    too_old = select(*_POSITION).where(events.c.created < now(-max_age))
+    too_many = select(*_POSITION).order_by(*_POSITION).limit(surplus)
+    ends = [Position(*row) for query in (too_old, too_many) if (row := (await c.execute(_last(query))).first())]
     if not ends:
         return 0
     horizon = max(ends)  # all that comes later lies behind it: these are settled
     await c.execute(update(event_log).values(horizon_transaction=horizon.transaction, horizon_id=horizon.id))
-    return (await c.execute(delete(events).where(tuple_(*_POSITION) <= _literal(horizon)))).rowcount
+    return (await c.execute(delete(events).where(_compared(c, le, horizon)))).rowcount
 
 
 async def disown(c: AsyncConnection) -> None:
@@ -102,8 +118,34 @@ async def _horizon(c: AsyncConnection) -> Position:
     return Position(*(await c.execute(select(event_log.c.horizon_transaction, event_log.c.horizon_id))).one())
 
 
-def _literal(position: Position) -> Tuple:
-    return tuple_(*(literal(value, BigInteger) for value in position))
+async def _surplus(c: AsyncConnection, max_rows: int) -> int:
+    """How many events there are beyond so many."""
+    first, last = (select(end(events.c.id)).scalar_subquery() for end in (func.min, func.max))
+    # To count a million takes a while, and there are no more of them than numbers.
+    numbers = (await c.execute(select(func.coalesce(last - first + 1, 0)))).scalar_one()
+    if numbers <= max_rows:
+        return 0
+    return max(0, (await c.execute(select(func.count()).select_from(events))).scalar_one() - max_rows)
+
+
+def _last(query: Select[Any]) -> Select[Any]:
+    """The last position of some that is settled.
+
+    These are found first and then sorted: in the order of positions, where few are old, all events would be looked at.
+    """
+    some = query.cte("some").prefix_with("MATERIALIZED")
+    places = (some.c.transaction, some.c.id)
+    settled = some.c.transaction < oldest_running_transaction()
+    return select(*places).where(settled).order_by(*(column.desc() for column in places)).limit(1)
+
+
+def _compared(c: AsyncConnection, comparison: Callable[[Any, Any], Any], position: Position) -> ColumnElement[bool]:
+    """Which events compare so with the position."""
+    if c.dialect.name == "sqlite":
+        # All transactions have one number. Of a pair, SQLite would look up that alone, and then go through all events.
+        return and_(events.c.transaction == position.transaction, comparison(events.c.id, position.id))
+    pair = tuple_(*(literal(value, BigInteger) for value in position))
+    return comparison(tuple_(*_POSITION), pair)  # type: ignore[no-any-return]
 
 
 def _snapshot(record: FileRecord) -> dict[str, object]:
