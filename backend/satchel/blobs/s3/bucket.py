@@ -30,8 +30,6 @@ from .wire import CHUNK, SILENCE, Body, given
 T = TypeVar("T")
 
 CONNECT_TIMEOUT = 5.0
-POOL_TIMEOUT = 10.0
-"""Seconds that a download waits for a connection while others have them all."""
 PING_TIMEOUT = 3.0
 ABORT_TIMEOUT = 10.0
 
@@ -86,12 +84,14 @@ class Bucket:
         self._lifetime = link_lifetime
         self._sessions: list[aiohttp.ClientSession] = []
         self.tasks = Tasks()
+        self.turns = asyncio.Semaphore(connections)
+        """Of downloads with a connection: each takes one when it asks, and releases it with the answer."""
 
     async def open(self) -> None:
         """Look for the bucket, with the key, and make it when it is missing."""
-        # Uploads wait for a connection as long as it takes, since what they wait for is a part, and not a slow client.
+        # Each waits for a connection as long as it takes: what it waits for is a part or a turn, and no slow client.
         self._uploads = self._new_session()
-        self._downloads = self._new_session(pool=POOL_TIMEOUT)
+        self._downloads = self._new_session()
         self._client.set_session(self._new_session())
         try:
             await self._persist("open", self._find_bucket)
@@ -144,7 +144,10 @@ class Bucket:
         return await self._persist("put", send)
 
     async def get(self, name: str, size: int, start: int, stop: int) -> aiohttp.ClientResponse:
-        """Ask for a range of an object, with its body yet to be read. Raises STORE_INTEGRITY for another size."""
+        """Ask for a range of an object, with its body yet to be read; whoever closes it releases one of `turns`.
+
+        Raises STORE_INTEGRITY for another size.
+        """
         headers = {"Accept-Encoding": "identity"}
         if stop - start < size:
             headers["Range"] = f"bytes={start}-{stop - 1}"
@@ -166,10 +169,12 @@ class Bucket:
                 raise
             return response
 
+        await self.turns.acquire()
         try:
             return await self._persist("get", ask)
-        except S3Error as error:
-            if error.code == "NoSuchKey":
+        except BaseException as error:
+            self.turns.release()
+            if isinstance(error, S3Error) and error.code == "NoSuchKey":
                 raise damaged(name, "missing") from error
             raise
 
@@ -274,13 +279,13 @@ class Bucket:
             if multipart is not None:
                 multipart.cancel()  # else one that is still tried may begin after the sweeper was here
 
-    def _new_session(self, pool: float | None = None) -> aiohttp.ClientSession:
+    def _new_session(self) -> aiohttp.ClientSession:
         tracing = aiohttp.TraceConfig()
         tracing.on_request_redirect.append(_refuse_redirect)
         session = aiohttp.ClientSession(
             trace_configs=[tracing],
             connector=aiohttp.TCPConnector(limit=self._connections),
-            timeout=aiohttp.ClientTimeout(total=None, connect=pool, sock_connect=CONNECT_TIMEOUT, sock_read=SILENCE),
+            timeout=aiohttp.ClientTimeout(total=None, sock_connect=CONNECT_TIMEOUT, sock_read=SILENCE),
             cookie_jar=aiohttp.DummyCookieJar(),
             read_bufsize=CHUNK,
         )
