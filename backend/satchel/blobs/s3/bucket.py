@@ -86,6 +86,7 @@ class Bucket:
         self.tasks = Tasks()
         self.turns = asyncio.Semaphore(connections)
         """Of downloads with a connection: each takes one when it asks, and releases it with the answer."""
+        self._silent = False  # the last request was not answered in time
 
     async def open(self) -> None:
         """Look for the bucket, with the key, and make it when it is missing."""
@@ -110,9 +111,15 @@ class Bucket:
 
     async def look(self) -> None:
         """Return when the bucket is there; asks once and not for long."""
-        async with asyncio.timeout(PING_TIMEOUT):
-            if not await self._client.bucket_exists(self._name):
-                raise ServerError("the bucket is gone", HTTPStatus.NOT_FOUND)
+        if not await self._exists():
+            raise ServerError("the bucket is gone", HTTPStatus.NOT_FOUND)
+
+    def note(self, error: BaseException) -> None:
+        """Learn from a failure whether the store is silent: one that is gets no request without a sign of life first.
+
+        Each would hold its client, its connection and its memory for as long as the one that found out.
+        """
+        self._silent = isinstance(error, TimeoutError)
 
     async def link(self, name: str, content_type: str, disposition: str) -> str:
         """A presigned GET (https://docs.aws.amazon.com/AmazonS3/latest/API/API_GetObject.html)."""
@@ -272,6 +279,7 @@ class Bucket:
             async with asyncio.timeout(ABORT_TIMEOUT):
                 if multipart is not None:
                     await asyncio.wait([multipart])
+                await self._await_sign_of_life()
                 await self._delete(name)
         except FAULTS as error:
             log.warning("not removed; left to the sweeper", object_name=name, error=described(error))
@@ -301,15 +309,39 @@ class Bucket:
 
     async def _persist(self, doing: str, attempt: Callable[[], Awaitable[T]]) -> T:
         """Do it, and again after faults that pass: each attempt must be harmless after one whose end is unknown."""
+        await self._await_sign_of_life()
         for pause in PAUSES:
             try:
-                return await attempt()
+                return await self._noted(attempt)
             except FAULTS as error:
                 if not passes(error):
                     raise
                 log.warning("store failed, asked again", doing=doing, error=described(error))
             await asyncio.sleep(pause * random.uniform(0.5, 1))  # noqa: S311  # servers must not come back in step
-        return await attempt()
+            await self._await_sign_of_life()
+        return await self._noted(attempt)
+
+    async def _await_sign_of_life(self) -> None:
+        """Where the store was silent, wait until it answers, whatever it does; raises where it soon does not."""
+        if self._silent:
+            try:
+                await self._noted(self._exists)
+            except FAULTS:
+                if self._silent:
+                    raise
+
+    async def _noted(self, attempt: Callable[[], Awaitable[T]]) -> T:
+        try:
+            result = await attempt()
+        except FAULTS as error:
+            self.note(error)
+            raise
+        self._silent = False
+        return result
+
+    async def _exists(self) -> bool:
+        async with asyncio.timeout(PING_TIMEOUT):
+            return await self._client.bucket_exists(self._name)
 
     async def _settled(self, request: Coroutine[Any, Any, T], sent: Callable[[], bool]) -> T:
         """The answer to a request that makes something; a cancelled caller waits for it too, though not for long.

@@ -79,12 +79,14 @@ class S3BlobReader:
             self._resting.cancel()
         with translated("read"):
             for _ in range(1 + len(PAUSES)):
+                response = self._response or await self._ask()  # which is tried again by itself
                 try:
-                    if taken := await take(self._response or await self._ask()):
+                    if taken := await take(response):
                         return taken
                     raise aiohttp.ClientPayloadError("the body ended early")
                 except FAULTS as error:
                     self._release()
+                    self._bucket.note(error)
                     if not passes(error):
                         raise
                     log.warning("download broke off", object_name=self._name, at=self._position, error=described(error))
