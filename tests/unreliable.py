@@ -73,12 +73,15 @@ class Exchange:
         self._writer.write(await reader.read())
         writer.close()
 
-    async def forward(self, *, answer: bool = True, cut: int | None = None, pause: float = 0) -> None:
+    async def forward(
+        self, *, answer: bool = True, cut: int | None = None, stop: int | None = None, pause: float = 0
+    ) -> None:
         """Let the server do it.
 
         Args:
             answer: whether the client learns of it.
             cut: break off after so many bytes of the answer's body.
+            stop: fall silent after so many.
             pause: seconds before each piece of the request's body.
         """
         reader, writer = await asyncio.open_connection(*self._upstream)
@@ -91,6 +94,9 @@ class Exchange:
             head = await reader.readuntil(b"\r\n\r\n")
             if answer:
                 self._writer.write(head)
+            if stop is not None:
+                self._writer.write(await reader.readexactly(stop))
+                await asyncio.Event().wait()
             while chunk := await reader.read(CHUNK):
                 if cut is not None:
                     chunk, cut = chunk[:cut], cut - len(chunk)
@@ -221,6 +227,11 @@ def losing_the_answer() -> Fault:
 def cutting_the_answer(after: int) -> Fault:
     """The connection breaks after so many bytes of the answer's body."""
     return lambda exchange: exchange.forward(cut=after)
+
+
+def stopping_the_answer(after: int) -> Fault:
+    """Nothing more comes after so many bytes of the answer's body, and nobody hangs up."""
+    return lambda exchange: exchange.forward(stop=after)
 
 
 def slowly(pause: float) -> Fault:

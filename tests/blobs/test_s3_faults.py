@@ -30,6 +30,7 @@ from unreliable import (
     redirecting,
     refusing,
     resetting,
+    stopping_the_answer,
 )
 
 TRIES = 1 + len(PAUSES)
@@ -227,6 +228,59 @@ async def test_no_signature_is_logged(faulty, proxy):
     assert len([entry for entry in logs if "error" in entry]) >= TRIES
     assert "X-Amz" not in str(logs)
     assert "Signature" not in str(logs)
+
+
+# Silence
+
+
+@pytest.fixture
+def impatient(monkeypatch):
+    """Silence is told after a moment."""
+    for silence in ("bucket.SILENCE", "tap.SILENCE"):
+        monkeypatch.setattr(f"satchel.blobs.s3.{silence}", 2.0)
+    monkeypatch.setattr("satchel.blobs.s3.bucket.PING_TIMEOUT", 2.0)
+
+
+async def test_a_silent_store_is_asked_for_nothing_but_a_sign_of_life(impatient, faulty, proxy):
+    """One request finds out; until the store answers again the others send it nothing, and fail without more tries."""
+    name = await put(faulty, b"data")
+    proxy.seen.clear()
+    proxy.plant(any_request, held(asyncio.Event()))
+    assert await code_of(get(faulty, name, 4)) is Code.STORE_UNAVAILABLE
+    others = [get(faulty, name, 4), put(faulty, b"data"), put(faulty, bytes(MIN_PART)), faulty.delete(name)]
+    assert await asyncio.gather(*(code_of(other) for other in others)) == [Code.STORE_UNAVAILABLE] * len(others)
+    signs = [request for request in proxy.seen if request.method == "HEAD" and request.path.count("/") == 1]
+    assert len(signs) == 1 + len(others)
+    assert len(proxy.seen) == 1 + len(signs)
+    proxy.heal()
+    assert await get(faulty, name, 4) == b"data"
+    proxy.seen.clear()
+    await faulty.delete(name)
+    assert not proxy.count(is_head)  # it was heard of
+
+
+@either_way
+async def test_a_store_that_falls_silent_in_a_download_is_not_asked_to_go_on(impatient, faulty, proxy, way):
+    """The rest is asked for once the store gives a sign of life."""
+    name = await put(faulty, b"x" * 2 * MIB)
+    proxy.plant(is_get, stopping_the_answer(1000), times=1)
+    proxy.plant(any_request, held(asyncio.Event()))
+    reader = await faulty.read(name, 2 * MIB, 0, 2 * MIB)
+    assert await code_of(_end(way(reader))) is Code.STORE_UNAVAILABLE
+    assert proxy.count(is_get) == 1
+    await reader.aclose()
+
+
+async def _end(pieces):
+    async for _ in pieces:
+        pass
+
+
+async def test_a_store_that_refuses_is_not_silent(impatient, faulty, proxy):
+    """Whatever it answers, it is there, and is asked again."""
+    proxy.plant(is_whole, held(asyncio.Event()), times=1)
+    proxy.plant(is_whole, answering(503, "SlowDown"), times=2)
+    assert await get(faulty, await put(faulty, b"data"), 4) == b"data"
 
 
 # The end of an upload
@@ -427,6 +481,15 @@ async def test_a_download_that_never_goes_on_is_given_up(faulty, proxy, way):
     proxy.plant(is_get, cutting_the_answer(1000), times=1)
     proxy.plant(is_get, cutting_the_answer(0))
     assert await code_of(get(faulty, name, 2 * MIB, way=way)) is Code.STORE_UNAVAILABLE
+
+
+async def test_a_download_that_cannot_go_on_is_asked_for_no_more_than_others(faulty, proxy):
+    """What was asked for again without success is not asked for again because a body broke off before."""
+    name = await put(faulty, b"x" * 2 * MIB)
+    proxy.plant(is_get, cutting_the_answer(1000), times=1)
+    proxy.plant(is_get, answering(503, "SlowDown"))
+    assert await code_of(get(faulty, name, 2 * MIB)) is Code.STORE_UNAVAILABLE
+    assert proxy.count(is_get) == 1 + TRIES
 
 
 @either_way

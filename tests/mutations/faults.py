@@ -130,6 +130,20 @@ MUTATIONS = [
         "blobs/test_s3_faults.py::test_a_failure_in_a_200_is_no_success",
     ),
     Mutation(
+        "the turns of downloads with connections to the store",
+        "blobs/s3/reader.py",
+        "if self._bucket.turns.locked():",
+        "if False:",
+        "blobs/test_s3_blobs.py::test_downloads_take_turns_where_connections_are_few",
+    ),
+    Mutation(
+        "the sign of life before a silent store is asked for more",
+        "blobs/s3/bucket.py",
+        "        if self._silent:\n            try:",
+        "        if False:\n            try:",
+        "blobs/test_s3_faults.py::test_a_silent_store_is_asked_for_nothing_but_a_sign_of_life",
+    ),
+    Mutation(
         "asking again until the store says itself that an upload is complete",
         "blobs/s3/bucket.py",
         "            except S3Error as error:\n                # It was completed",

@@ -30,8 +30,6 @@ from .wire import CHUNK, SILENCE, Body, given
 T = TypeVar("T")
 
 CONNECT_TIMEOUT = 5.0
-POOL_TIMEOUT = 10.0
-"""Seconds that a download waits for a connection while others have them all."""
 PING_TIMEOUT = 3.0
 ABORT_TIMEOUT = 10.0
 
@@ -86,12 +84,15 @@ class Bucket:
         self._lifetime = link_lifetime
         self._sessions: list[aiohttp.ClientSession] = []
         self.tasks = Tasks()
+        self.turns = asyncio.Semaphore(connections)
+        """Of downloads with a connection: each takes one when it asks, and releases it with the answer."""
+        self._silent = False  # the last request was not answered in time
 
     async def open(self) -> None:
         """Look for the bucket, with the key, and make it when it is missing."""
-        # Uploads wait for a connection as long as it takes, since what they wait for is a part, and not a slow client.
+        # Each waits for a connection as long as it takes: what it waits for is a part or a turn, and no slow client.
         self._uploads = self._new_session()
-        self._downloads = self._new_session(pool=POOL_TIMEOUT)
+        self._downloads = self._new_session()
         self._client.set_session(self._new_session())
         try:
             await self._persist("open", self._find_bucket)
@@ -110,9 +111,15 @@ class Bucket:
 
     async def look(self) -> None:
         """Return when the bucket is there; asks once and not for long."""
-        async with asyncio.timeout(PING_TIMEOUT):
-            if not await self._client.bucket_exists(self._name):
-                raise ServerError("the bucket is gone", HTTPStatus.NOT_FOUND)
+        if not await self._exists():
+            raise ServerError("the bucket is gone", HTTPStatus.NOT_FOUND)
+
+    def note(self, error: BaseException) -> None:
+        """Learn from a failure whether the store is silent: one that is gets no request without a sign of life first.
+
+        Each would hold its client, its connection and its memory for as long as the one that found out.
+        """
+        self._silent = isinstance(error, TimeoutError)
 
     async def link(self, name: str, content_type: str, disposition: str) -> str:
         """A presigned GET (https://docs.aws.amazon.com/AmazonS3/latest/API/API_GetObject.html)."""
@@ -144,7 +151,10 @@ class Bucket:
         return await self._persist("put", send)
 
     async def get(self, name: str, size: int, start: int, stop: int) -> aiohttp.ClientResponse:
-        """Ask for a range of an object, with its body yet to be read. Raises STORE_INTEGRITY for another size."""
+        """Ask for a range of an object, with its body yet to be read; whoever closes it releases one of `turns`.
+
+        Raises STORE_INTEGRITY for another size.
+        """
         headers = {"Accept-Encoding": "identity"}
         if stop - start < size:
             headers["Range"] = f"bytes={start}-{stop - 1}"
@@ -166,10 +176,12 @@ class Bucket:
                 raise
             return response
 
+        await self.turns.acquire()
         try:
             return await self._persist("get", ask)
-        except S3Error as error:
-            if error.code == "NoSuchKey":
+        except BaseException as error:
+            self.turns.release()
+            if isinstance(error, S3Error) and error.code == "NoSuchKey":
                 raise damaged(name, "missing") from error
             raise
 
@@ -267,6 +279,7 @@ class Bucket:
             async with asyncio.timeout(ABORT_TIMEOUT):
                 if multipart is not None:
                     await asyncio.wait([multipart])
+                await self._await_sign_of_life()
                 await self._delete(name)
         except FAULTS as error:
             log.warning("not removed; left to the sweeper", object_name=name, error=described(error))
@@ -274,13 +287,13 @@ class Bucket:
             if multipart is not None:
                 multipart.cancel()  # else one that is still tried may begin after the sweeper was here
 
-    def _new_session(self, pool: float | None = None) -> aiohttp.ClientSession:
+    def _new_session(self) -> aiohttp.ClientSession:
         tracing = aiohttp.TraceConfig()
         tracing.on_request_redirect.append(_refuse_redirect)
         session = aiohttp.ClientSession(
             trace_configs=[tracing],
             connector=aiohttp.TCPConnector(limit=self._connections),
-            timeout=aiohttp.ClientTimeout(total=None, connect=pool, sock_connect=CONNECT_TIMEOUT, sock_read=SILENCE),
+            timeout=aiohttp.ClientTimeout(total=None, sock_connect=CONNECT_TIMEOUT, sock_read=SILENCE),
             cookie_jar=aiohttp.DummyCookieJar(),
             read_bufsize=CHUNK,
         )
@@ -296,15 +309,39 @@ class Bucket:
 
     async def _persist(self, doing: str, attempt: Callable[[], Awaitable[T]]) -> T:
         """Do it, and again after faults that pass: each attempt must be harmless after one whose end is unknown."""
+        await self._await_sign_of_life()
         for pause in PAUSES:
             try:
-                return await attempt()
+                return await self._noted(attempt)
             except FAULTS as error:
                 if not passes(error):
                     raise
                 log.warning("store failed, asked again", doing=doing, error=described(error))
             await asyncio.sleep(pause * random.uniform(0.5, 1))  # noqa: S311  # servers must not come back in step
-        return await attempt()
+            await self._await_sign_of_life()
+        return await self._noted(attempt)
+
+    async def _await_sign_of_life(self) -> None:
+        """Where the store was silent, wait until it answers, whatever it does; raises where it soon does not."""
+        if self._silent:
+            try:
+                await self._noted(self._exists)
+            except FAULTS:
+                if self._silent:
+                    raise
+
+    async def _noted(self, attempt: Callable[[], Awaitable[T]]) -> T:
+        try:
+            result = await attempt()
+        except FAULTS as error:
+            self.note(error)
+            raise
+        self._silent = False
+        return result
+
+    async def _exists(self) -> bool:
+        async with asyncio.timeout(PING_TIMEOUT):
+            return await self._client.bucket_exists(self._name)
 
     async def _settled(self, request: Coroutine[Any, Any, T], sent: Callable[[], bool]) -> T:
         """The answer to a request that makes something; a cancelled caller waits for it too, though not for long.

@@ -12,15 +12,14 @@ from .wire import SILENCE
 
 
 class Tap:
-    """The rest of an answer's body, from its socket into a pipe: the kernel moves the pages, and nobody copies them.
+    """The rest of answers' bodies, from their sockets into a pipe: the kernel moves the pages, and nobody copies them.
 
     https://man7.org/linux/man-pages/man2/splice.2.html
 
-    The connection is of no use for another request after this.
+    A connection is of no use for another request after this.
     """
 
-    def __init__(self, response: aiohttp.ClientResponse) -> None:
-        self._response = response
+    def __init__(self) -> None:
         self._ahead = memoryview(b"")
         self._socket = -1
         self.pipe, self._inlet = wide_pipe()
@@ -31,10 +30,10 @@ class Tap:
         on_its_way = response is not None and response.connection is not None and response.url.scheme == "http"
         return on_its_way and hasattr(os, "splice")
 
-    async def draw(self, most: int) -> int:
+    async def draw(self, response: aiohttp.ClientResponse, most: int) -> int:
         """Move what comes next into the pipe, which must be empty, and give its size; 0 where the connection ended."""
         if self._socket < 0 and not self._ahead:
-            self._take_over()
+            self._take_over(response)
         if self._ahead:
             size = os.write(self._inlet, self._ahead)
             self._ahead = self._ahead[size:]
@@ -47,10 +46,10 @@ class Tap:
                     await readable(self._socket)
         return 0
 
-    def _take_over(self) -> None:
+    def _take_over(self, response: aiohttp.ClientResponse) -> None:
         """Take what aiohttp has read ahead; once there is nothing more of it, the socket."""
-        self._ahead = memoryview(self._response.content.read_nowait())
-        connection = self._response.connection
+        self._ahead = memoryview(response.content.read_nowait())
+        connection = response.connection
         if self._ahead or connection is None:
             return
         protocol, transport = connection.protocol, connection.transport
@@ -59,8 +58,15 @@ class Tap:
             # A descriptor of our own: the loop keeps the transport's to itself.
             self._socket = os.dup(transport.get_extra_info("socket").fileno())
 
+    def let_go(self) -> None:
+        """Be done with this answer; what lies in the pipe stays there."""
+        self._ahead = memoryview(b"")
+        if self._socket >= 0:
+            os.close(self._socket)
+        self._socket = -1
+
     def close(self) -> None:
         """Close the pipe; what is left in it is gone."""
-        for fd in (self.pipe, self._inlet, self._socket):
-            if fd >= 0:
-                os.close(fd)
+        self.let_go()
+        os.close(self.pipe)
+        os.close(self._inlet)
