@@ -1,4 +1,5 @@
 import asyncio
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -32,6 +33,7 @@ async def upload(client, data=b"data", **headers):
 
 async def delete(client, file):
     assert (await client.delete(f"/files/{file['id']}")).status_code == 200
+    return file
 
 
 async def sweep(stack):
@@ -155,16 +157,41 @@ async def test_garbage_is_remembered_until_it_is_gone(client, stack, kept, monke
     async def fail(_):
         raise SatchelError(Code.STORE_UNAVAILABLE, "planted")
 
+    monkeypatch.setattr(sweeper, "CLAIM", NOW)
+    monkeypatch.setattr(sweeper, "STUCK", 0)
     with monkeypatch.context() as patch:
         patch.setattr(stack.blobs, "delete", fail)
         with pytest.raises(SatchelError):
             await sweep(stack)
     assert kept.count("garbage") == len(kept.objects()) == 1
-
-    monkeypatch.setattr(sweeper, "CLAIM", NOW)
-    kept.execute("UPDATE garbage SET claimed_until = not_before")
     assert await sweep(stack) == 1
     assert kept.objects() == set()
+
+
+@at_once
+async def test_objects_that_cannot_be_removed_keep_no_others(client, stack, kept, monkeypatch):
+    """However many they are, and however long they have been due: those behind them go, and they are tried again."""
+    monkeypatch.setattr(sweeper, "BATCH", 4)
+    locked = {(await delete(client, await upload(client, b"%d" % number)))["minio_object_name"] for number in range(6)}
+    for number in range(6, 20):
+        await delete(client, await upload(client, b"%d" % number))
+    real = stack.blobs.delete
+
+    async def delete_unlocked(name):
+        if name in locked:
+            raise SatchelError(Code.STORE_UNAVAILABLE, "planted")
+        await real(name)
+
+    monkeypatch.setattr(stack.blobs, "delete", delete_unlocked)
+    for _ in range(2):
+        with suppress(SatchelError):
+            await sweep(stack)
+    assert kept.objects() == locked
+    assert kept.count("garbage") == len(locked)
+
+    locked.clear()
+    kept.execute("UPDATE garbage SET not_before = (SELECT min(created) FROM events)")
+    assert await sweep(stack) == 6
 
 
 @at_once

@@ -1,6 +1,7 @@
 """Reclaims what nobody needs: bytes of dead uploads, of duplicates and of deleted files; old events and keys."""
 
 import asyncio
+from collections.abc import Sequence
 from contextlib import suppress
 from datetime import timedelta
 
@@ -14,6 +15,8 @@ from satchel.metadata import Metadata
 
 BATCH = 100
 CLAIM = timedelta(minutes=5)
+STUCK = 3
+"""Objects of a batch that cannot be removed; with one more, it is the store that fails."""
 
 log = structlog.get_logger(__name__)
 
@@ -66,13 +69,31 @@ class Sweeper:
         removed = 0
         while names := await self._metadata.claim_garbage(BATCH, CLAIM):
             reach("S.claimed")
-            for name in names:
-                # The object goes before its row: a crash between the two leaves a row, and deleting again is harmless.
-                await self._blobs.delete(name)
-                reach("S.removed")
-            await self._metadata.forget_garbage(names)
-            reach("S.forgotten")
-            removed += len(names)
+            removed += await self._remove(names)
         if removed:
             log.info("swept", objects=removed)
         return removed
+
+    async def _remove(self, names: Sequence[str]) -> int:
+        """Remove objects that were claimed; those that cannot be are put off, or they would stand before all others."""
+        gone, stuck = [], []
+        for name in names:
+            try:
+                # The object goes before its row: a crash between the two leaves a row, and deleting again is harmless.
+                await self._blobs.delete(name)
+            except SatchelError as error:
+                log.warning("not removed; tried again later", object_name=name, code=error.code.name)
+                stuck.append(name)
+                failure = error
+                if len(stuck) > STUCK:
+                    break
+            else:
+                reach("S.removed")
+                gone.append(name)
+        await self._metadata.forget_garbage(gone)
+        reach("S.forgotten")
+        if stuck:
+            await self._metadata.put_off_garbage(stuck, CLAIM)
+        if len(stuck) > STUCK:
+            raise failure
+        return len(gone)

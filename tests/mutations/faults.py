@@ -173,6 +173,13 @@ MUTATIONS = [
         "faults/test_failpoints.py::test_a_sweep[embedded-S.removed]",
     ),
     Mutation(
+        "the way behind all others for objects that cannot be removed",
+        "sweeper.py",
+        "            await self._metadata.put_off_garbage(stuck, CLAIM)",
+        "            pass",
+        "test_sweeper.py::test_objects_that_cannot_be_removed_keep_no_others",
+    ),
+    Mutation(
         "the intent coming before the object",
         "intake.py",
         "        upload_id = await self._metadata.begin_upload(object_name, self._settings.upload_lease)\n"

@@ -355,6 +355,11 @@ class Metadata:
         return await garbage.claim(c, limit, claim)
 
     @_writes
+    async def put_off_garbage(self, c: AsyncConnection, object_names: Collection[str], wait: timedelta) -> None:
+        """Let others go before claimed objects that could not be removed."""
+        await garbage.put_off(c, object_names, wait)
+
+    @_writes
     async def forget_garbage(self, c: AsyncConnection, object_names: Collection[str]) -> None:
         """Drop the rows of objects that are no longer in the store."""
         await garbage.forget(c, object_names)

@@ -79,6 +79,12 @@ async def named(c: AsyncConnection, object_names: Collection[str], *tables: Tabl
     return set((await c.scalars(union_all(*found))).all())
 
 
+async def put_off(c: AsyncConnection, object_names: Collection[str], wait: timedelta) -> None:
+    """Give up the claim on objects, which are due again after a while, behind all that are due before."""
+    mine = garbage.c.object_name.in_(object_names), garbage.c.claimed_until.is_not(None)
+    await c.execute(update(garbage).where(*mine).values(not_before=now(wait), claimed_until=None))
+
+
 async def forget(c: AsyncConnection, object_names: Collection[str]) -> None:
     """Drop the rows of objects that are no longer in the store, but for those that became garbage once more."""
     mine = garbage.c.object_name.in_(object_names), garbage.c.claimed_until.is_not(None)
