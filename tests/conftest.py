@@ -9,7 +9,9 @@ import asyncio
 import logging
 import os
 import shutil
+import signal
 from contextlib import AsyncExitStack, asynccontextmanager
+from functools import partial
 from types import SimpleNamespace
 
 import asyncpg
@@ -27,7 +29,7 @@ from satchel.blobs.local import LocalBlobStore
 from satchel.config import Settings
 from satchel.metadata import Metadata
 from seaweed import Seaweed
-from server import SATCHEL, environment
+from server import environment
 from stacks import STACKS, EmbeddedPlaces, ScaledPlaces
 from turns import Turns
 
@@ -42,7 +44,7 @@ hypothesis_settings.register_profile(
 )
 hypothesis_settings.load_profile("satchel")
 
-SECONDS = 60  # a bound for a command that hangs; nothing is measured by it
+SECONDS = 120  # a bound for a command that hangs; nothing is measured by it
 
 
 # Lines without colours, and tracebacks without the values of all variables, which take seconds to write.
@@ -269,26 +271,44 @@ def open_server(places, nursery, tmp_path_factory):
 
 
 @pytest.fixture
-def run(tmp_path):
-    """Runs a command in an empty kept, and gives its exit code, output and errors."""
+def begin(nursery):
+    """Begins a command, which ends with the block; `alone` in an interpreter that starts for it, as in a shell."""
 
-    async def run(*arguments, command=(SATCHEL,), **settings):
-        process = await asyncio.create_subprocess_exec(
-            *command,
-            *arguments,
-            env={**environment(settings, data_dir=tmp_path / "data", tmpdir=tmp_path), "COLUMNS": "200"},
-            cwd=tmp_path,
-            stdin=asyncio.subprocess.DEVNULL,
-            stdout=asyncio.subprocess.PIPE,
-            stderr=asyncio.subprocess.PIPE,
-        )
+    @asynccontextmanager
+    async def begin(*arguments, cwd, env, alone=()):
+        if not alone:
+            process = await nursery.launch(*arguments, cwd=cwd, env=env)
+        else:
+            process = await asyncio.create_subprocess_exec(
+                *alone,
+                *arguments,
+                cwd=cwd,
+                env=env,
+                stdin=asyncio.subprocess.DEVNULL,
+                stdout=asyncio.subprocess.PIPE,
+                stderr=asyncio.subprocess.PIPE,
+                # A shell that runs the tests in the background has Ctrl-C ignored, and so would this.
+                preexec_fn=partial(signal.signal, signal.SIGINT, signal.SIG_DFL),
+            )
         try:
             async with asyncio.timeout(SECONDS):
-                out, err = await process.communicate()
+                yield process
         finally:
             if process.returncode is None:
                 process.kill()
                 await process.wait()
+
+    return begin
+
+
+@pytest.fixture
+def run(begin, tmp_path):
+    """Runs a command in an empty directory, and gives its exit code, output and errors."""
+
+    async def run(*arguments, alone=(), **settings):
+        env = {**environment(settings, data_dir=tmp_path / "data", tmpdir=tmp_path), "COLUMNS": "200"}
+        async with begin(*arguments, cwd=tmp_path, env=env, alone=alone) as process:
+            out, err = await process.communicate()
         return process.returncode, out.decode(), err.decode()
 
     return run
