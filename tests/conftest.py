@@ -114,10 +114,21 @@ async def postgres_url(postgres, postgres_template):
     await postgres.drop_database(url)
 
 
+@pytest.fixture(scope="session")
+async def sqlite_template(tmp_path_factory):
+    """The bytes of an SQLite database that has the tables, to copy new ones from."""
+    file = tmp_path_factory.mktemp("template") / "satchel.db"
+    metadata = Metadata(f"sqlite:///{file}")
+    await metadata.open()
+    await metadata.close()
+    return file.read_bytes()
+
+
 @pytest.fixture(params=["sqlite", "postgresql"])
-def database_url(request, tmp_path):
+def database_url(request, sqlite_template, tmp_path):
     """The URL of a database of this test alone, of each kind that Satchel knows."""
     if request.param == "sqlite":
+        (tmp_path / "satchel.db").write_bytes(sqlite_template)
         return f"sqlite:///{tmp_path}/satchel.db"
     return request.getfixturevalue("postgres_url")
 
@@ -168,9 +179,9 @@ def scaled_places(postgres, seaweed):
 
 
 @pytest.fixture(scope="session")
-def places(stack_kind, request):
+def places(stack_kind, sqlite_template, request):
     """Gives places to keep things in, of the test's stack."""
-    return EmbeddedPlaces() if stack_kind == "embedded" else request.getfixturevalue("scaled_places")
+    return EmbeddedPlaces(sqlite_template) if stack_kind == "embedded" else request.getfixturevalue("scaled_places")
 
 
 @pytest.fixture
@@ -183,8 +194,9 @@ def chosen(request):
 @pytest.fixture
 async def place(places, tmp_path):
     """Where the test's own stack keeps everything, as settings."""
-    async with places.new() as place:
-        yield {"data_dir": tmp_path / "data", **place}
+    data_dir = tmp_path / "data"
+    async with places.new(data_dir) as place:
+        yield {"data_dir": data_dir, **place}
 
 
 @pytest.fixture
@@ -228,8 +240,9 @@ def open_service(places, tmp_path_factory):
 
     @asynccontextmanager
     async def open_service(**settings):
-        async with places.new() as given:
-            place = {"data_dir": tmp_path_factory.mktemp("service") / "data", **given}
+        data_dir = tmp_path_factory.mktemp("service") / "data"
+        async with places.new(data_dir) as given:
+            place = {"data_dir": data_dir, **given}
             async with (
                 working(Settings(**{"_env_file": None, **place, **settings})) as stack,
                 client_of(create_app(stack)) as client,
@@ -259,8 +272,9 @@ def open_server(places, nursery, tmp_path_factory):
 
     @asynccontextmanager
     async def open_server(**settings):
-        async with places.new() as place:
-            server = ForkedServer(nursery, tmp_path_factory.mktemp("server"), **{**place, **settings})
+        directory = tmp_path_factory.mktemp("server")
+        async with places.new(directory / "data") as place:
+            server = ForkedServer(nursery, directory, **{**place, **settings})
             try:
                 yield await server.start()
             finally:
