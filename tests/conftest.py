@@ -9,7 +9,9 @@ import asyncio
 import logging
 import os
 import shutil
+import signal
 from contextlib import AsyncExitStack, asynccontextmanager
+from functools import partial
 from types import SimpleNamespace
 
 import asyncpg
@@ -27,7 +29,7 @@ from satchel.blobs.local import LocalBlobStore
 from satchel.config import Settings
 from satchel.metadata import Metadata
 from seaweed import Seaweed
-from server import SATCHEL, environment
+from server import environment
 from stacks import STACKS, EmbeddedPlaces, ScaledPlaces
 from turns import Turns
 
@@ -42,7 +44,7 @@ hypothesis_settings.register_profile(
 )
 hypothesis_settings.load_profile("satchel")
 
-SECONDS = 60  # a bound for a command that hangs; nothing is measured by it
+SECONDS = 120  # a bound for a command that hangs; nothing is measured by it
 
 
 # Lines without colours, and tracebacks without the values of all variables, which take seconds to write.
@@ -112,10 +114,21 @@ async def postgres_url(postgres, postgres_template):
     await postgres.drop_database(url)
 
 
+@pytest.fixture(scope="session")
+async def sqlite_template(tmp_path_factory):
+    """The bytes of an SQLite database that has the tables, to copy new ones from."""
+    file = tmp_path_factory.mktemp("template") / "satchel.db"
+    metadata = Metadata(f"sqlite:///{file}")
+    await metadata.open()
+    await metadata.close()
+    return file.read_bytes()
+
+
 @pytest.fixture(params=["sqlite", "postgresql"])
-def database_url(request, tmp_path):
+def database_url(request, sqlite_template, tmp_path):
     """The URL of a database of this test alone, of each kind that Satchel knows."""
     if request.param == "sqlite":
+        (tmp_path / "satchel.db").write_bytes(sqlite_template)
         return f"sqlite:///{tmp_path}/satchel.db"
     return request.getfixturevalue("postgres_url")
 
@@ -166,9 +179,9 @@ def scaled_places(postgres, seaweed):
 
 
 @pytest.fixture(scope="session")
-def places(stack_kind, request):
+def places(stack_kind, sqlite_template, request):
     """Gives places to keep things in, of the test's stack."""
-    return EmbeddedPlaces() if stack_kind == "embedded" else request.getfixturevalue("scaled_places")
+    return EmbeddedPlaces(sqlite_template) if stack_kind == "embedded" else request.getfixturevalue("scaled_places")
 
 
 @pytest.fixture
@@ -181,8 +194,9 @@ def chosen(request):
 @pytest.fixture
 async def place(places, tmp_path):
     """Where the test's own stack keeps everything, as settings."""
-    async with places.new() as place:
-        yield {"data_dir": tmp_path / "data", **place}
+    data_dir = tmp_path / "data"
+    async with places.new(data_dir) as place:
+        yield {"data_dir": data_dir, **place}
 
 
 @pytest.fixture
@@ -226,8 +240,9 @@ def open_service(places, tmp_path_factory):
 
     @asynccontextmanager
     async def open_service(**settings):
-        async with places.new() as given:
-            place = {"data_dir": tmp_path_factory.mktemp("service") / "data", **given}
+        data_dir = tmp_path_factory.mktemp("service") / "data"
+        async with places.new(data_dir) as given:
+            place = {"data_dir": data_dir, **given}
             async with (
                 working(Settings(**{"_env_file": None, **place, **settings})) as stack,
                 client_of(create_app(stack)) as client,
@@ -257,8 +272,9 @@ def open_server(places, nursery, tmp_path_factory):
 
     @asynccontextmanager
     async def open_server(**settings):
-        async with places.new() as place:
-            server = ForkedServer(nursery, tmp_path_factory.mktemp("server"), **{**place, **settings})
+        directory = tmp_path_factory.mktemp("server")
+        async with places.new(directory / "data") as place:
+            server = ForkedServer(nursery, directory, **{**place, **settings})
             try:
                 yield await server.start()
             finally:
@@ -269,26 +285,44 @@ def open_server(places, nursery, tmp_path_factory):
 
 
 @pytest.fixture
-def run(tmp_path):
-    """Runs a command in an empty kept, and gives its exit code, output and errors."""
+def begin(nursery):
+    """Begins a command, which ends with the block; `alone` in an interpreter that starts for it, as in a shell."""
 
-    async def run(*arguments, command=(SATCHEL,), **settings):
-        process = await asyncio.create_subprocess_exec(
-            *command,
-            *arguments,
-            env={**environment(settings, data_dir=tmp_path / "data", tmpdir=tmp_path), "COLUMNS": "200"},
-            cwd=tmp_path,
-            stdin=asyncio.subprocess.DEVNULL,
-            stdout=asyncio.subprocess.PIPE,
-            stderr=asyncio.subprocess.PIPE,
-        )
+    @asynccontextmanager
+    async def begin(*arguments, cwd, env, alone=()):
+        if not alone:
+            process = await nursery.launch(*arguments, cwd=cwd, env=env)
+        else:
+            process = await asyncio.create_subprocess_exec(
+                *alone,
+                *arguments,
+                cwd=cwd,
+                env=env,
+                stdin=asyncio.subprocess.DEVNULL,
+                stdout=asyncio.subprocess.PIPE,
+                stderr=asyncio.subprocess.PIPE,
+                # A shell that runs the tests in the background has Ctrl-C ignored, and so would this.
+                preexec_fn=partial(signal.signal, signal.SIGINT, signal.SIG_DFL),
+            )
         try:
             async with asyncio.timeout(SECONDS):
-                out, err = await process.communicate()
+                yield process
         finally:
             if process.returncode is None:
                 process.kill()
                 await process.wait()
+
+    return begin
+
+
+@pytest.fixture
+def run(begin, tmp_path):
+    """Runs a command in an empty directory, and gives its exit code, output and errors."""
+
+    async def run(*arguments, alone=(), **settings):
+        env = {**environment(settings, data_dir=tmp_path / "data", tmpdir=tmp_path), "COLUMNS": "200"}
+        async with begin(*arguments, cwd=tmp_path, env=env, alone=alone) as process:
+            out, err = await process.communicate()
         return process.returncode, out.decode(), err.decode()
 
     return run

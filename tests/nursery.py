@@ -33,8 +33,8 @@ LIBRARIES = (
 )
 
 
-PRINTED = "printed"
-"""The file beside the log that has what a child prints."""
+PRINTED, ERRORS = "printed", "errors"
+"""The files in its directory that have what a child prints, and its standard error if nobody named a log for that."""
 
 
 class Child:
@@ -46,6 +46,7 @@ class Child:
         self.ended = asyncio.Event()
         self.stdout = self
         self._output = output
+        self._log = output
 
     async def readline(self) -> bytes:
         """The first line that it prints; what there is of it when it ends."""
@@ -57,6 +58,11 @@ class Child:
         await self.ended.wait()
         assert self.returncode is not None
         return self.returncode
+
+    async def communicate(self) -> tuple[bytes, bytes]:
+        """All that it printed, and its log, when it has ended."""
+        await self.wait()
+        return self._output.read_bytes(), self._log.read_bytes()
 
     def send_signal(self, which: signal.Signals) -> None:
         if self.returncode is None:
@@ -90,16 +96,19 @@ class Nursery:
         await self._process.wait()
         await self._reading
 
-    async def launch(self, *arguments: str, cwd: Path, env: dict[str, str], log: Path) -> Child:
+    async def launch(self, *arguments: str, cwd: Path, env: dict[str, str], log: Path | None = None) -> Child:
         """Run `satchel` with these arguments; its output goes into `log`, but for what it prints."""
         async with self._turn:
             output = cwd / PRINTED
             output.write_bytes(b"")
+            if log is None:
+                log = cwd / ERRORS
+                log.write_bytes(b"")
             order = {"arguments": arguments, "cwd": str(cwd), "env": env, "log": str(log), "output": str(output)}
             assert self._process.stdin
             self._process.stdin.write(json.dumps(order).encode() + b"\n")
             child = await self._started.get()
-            child._output = output
+            child._output, child._log = output, log
             return child
 
     async def _read(self) -> None:
@@ -187,6 +196,7 @@ def become(order: dict[str, Any]) -> None:
         traceback.print_exc()
     finally:
         sys.stdout.flush()
+        sys.stderr.flush()
         os._exit(code if isinstance(code, int) else int(code is not None))
 
 

@@ -5,6 +5,7 @@ Embedded: SQLite and a directory. Scaled: PostgreSQL and an S3 server.
 
 from collections.abc import AsyncIterator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from pathlib import Path
 from typing import Any, Protocol
 
 import pytest
@@ -27,16 +28,28 @@ Settings = dict[str, Any]
 class Places(Protocol):
     """Gives places to keep things in: settings that name an empty database and an empty store."""
 
-    def new(self) -> AbstractAsyncContextManager[Settings]:
-        """A place that nobody else uses, for as long as the block runs."""
+    def new(self, data_dir: Path) -> AbstractAsyncContextManager[Settings]:
+        """A place that nobody else uses, for as long as the block runs, for servers of this data directory."""
 
 
 class EmbeddedPlaces:
-    """The data directory that every test and every server has anyway."""
+    """The data directory that every test and every server has anyway.
+
+    Args:
+        template: the bytes of a database that has the tables.
+    """
+
+    def __init__(self, template: bytes) -> None:
+        self._template = template
 
     @asynccontextmanager
-    async def new(self) -> AsyncIterator[Settings]:
+    async def new(self, data_dir: Path) -> AsyncIterator[Settings]:
+        self._copy_to(data_dir)
         yield {}
+
+    def _copy_to(self, data_dir: Path) -> None:
+        data_dir.mkdir(parents=True)
+        (data_dir / "satchel.db").write_bytes(self._template)
 
 
 class ScaledPlaces:
@@ -52,7 +65,7 @@ class ScaledPlaces:
         self._buckets: list[str] = []
 
     @asynccontextmanager
-    async def new(self, *, untouched: bool = False) -> AsyncIterator[Settings]:
+    async def new(self, data_dir: Path | None = None, *, untouched: bool = False) -> AsyncIterator[Settings]:
         """A new place; an `untouched` one has neither tables nor a bucket yet."""
         database = await (self._postgres.new_database() if untouched else self._new_database())
         storage = self._buckets.pop() if self._buckets and not untouched else self._seaweed.new_bucket_url()

@@ -54,13 +54,13 @@ async def test_serving_names_the_settings_of_its_options(run):
 
 async def test_the_version_is_printed(run):
     """By the command, and by the module as well."""
-    assert await run("version") == (0, f"{satchel.__version__}\n", "")
-    assert await run("version", command=(sys.executable, "-m", "satchel")) == (0, f"{satchel.__version__}\n", "")
+    for alone in ([SATCHEL], [sys.executable, "-m", "satchel"]):
+        assert await run("version", alone=alone) == (0, f"{satchel.__version__}\n", "")
 
 
 async def test_sweeping_without_a_server(run):
     """`satchel sweep` says how much it removed, and that it cannot beside a server."""
-    assert (await run("sweep"))[:2] == (0, "0 objects removed\n")
+    assert (await run("sweep", alone=[SATCHEL]))[:2] == (0, "0 objects removed\n")
 
 
 # Settings

@@ -50,10 +50,8 @@ class Life(RuleBasedStateMachine):
         self.loop = asyncio.new_event_loop()
         self.path = Path(tempfile.mkdtemp())
         self.place = AsyncExitStack()
-        place = {
-            "data_dir": self.path / "data",
-            **self.run(self.place.enter_async_context(self.places.new())),
-        }
+        data_dir = self.path / "data"
+        place = {"data_dir": data_dir, **self.run(self.place.enter_async_context(self.places.new(data_dir)))}
         self.settings = Settings(**{"_env_file": None, **place, "delete_grace": NOW, "upload_lease": NOW})
         self.kept = kept_by(place)
         self.model = {}  # id: (filename, bytes)

@@ -5,17 +5,17 @@ import re
 import signal
 import sqlite3
 from contextlib import asynccontextmanager
-from functools import partial
 
 import httpx
 import pytest
 from contents import all_files, apart_from_place, content, upload
 
 from kept import eventually, kept_by
+from nursery import ForkedServer
 from satchel import copier
 from satchel.app import opened
 from satchel.config import Settings
-from server import SATCHEL, Server, environment
+from server import SATCHEL, environment
 
 SECONDS = 120  # a bound for each wait; nothing is measured by it
 
@@ -27,35 +27,17 @@ scaled_to_scaled = pytest.mark.parametrize("kinds", [("scaled", "scaled")], ids=
 
 
 @pytest.fixture
-def start(pair, tmp_path):
+def start(begin, pair, tmp_path):
     """Starts `satchel copy` from source to target, with more options and settings, in a directory of its own."""
 
-    @asynccontextmanager
-    async def start(*options, **settings):
+    def start(*options, alone=(), **settings):
         source, target = pair
         chosen = {**source, **{f"copy_to_{name}": value for name, value in target.items()}, **settings}
         chosen = {name: value for name, value in chosen.items() if value is not None}
         directory = tmp_path / "working"
         directory.mkdir(exist_ok=True)
-        process = await asyncio.create_subprocess_exec(
-            SATCHEL,
-            "copy",
-            *options,
-            env=environment(chosen, data_dir=chosen.pop("data_dir"), tmpdir=directory),
-            cwd=directory,
-            stdin=asyncio.subprocess.DEVNULL,
-            stdout=asyncio.subprocess.PIPE,
-            stderr=asyncio.subprocess.PIPE,
-            # A shell that runs the tests in the background has Ctrl-C ignored, and so would this.
-            preexec_fn=partial(signal.signal, signal.SIGINT, signal.SIG_DFL),
-        )
-        try:
-            async with asyncio.timeout(SECONDS):
-                yield process
-        finally:
-            if process.returncode is None:
-                process.kill()
-                await process.wait()
+        env = environment(chosen, data_dir=chosen.pop("data_dir"), tmpdir=directory)
+        return begin("copy", *options, cwd=directory, env=env, alone=alone)
 
     return start
 
@@ -70,6 +52,26 @@ def run(start):
         return process.returncode, out.decode(), err.decode()
 
     return run
+
+
+@pytest.fixture
+def served(nursery):
+    """Serves a place while a block runs, from a directory for all else, and gives a client of the server."""
+
+    @asynccontextmanager
+    async def served(place, directory):
+        settings = dict(place)
+        data_dir = settings.pop("data_dir")
+        server = ForkedServer(nursery, directory, **settings)
+        server.data = data_dir
+        await server.start()
+        try:
+            async with httpx.AsyncClient(base_url=server.url, timeout=SECONDS) as client:
+                yield client
+        finally:
+            await server.kill()
+
+    return served
 
 
 def open_stack(place):
@@ -94,7 +96,7 @@ async def files_in(place):
 
 
 @every_pair_with_both
-async def test_a_server_of_the_target_serves_what_that_of_the_source_served(run, pair, tmp_path):
+async def test_a_server_of_the_target_serves_what_that_of_the_source_served(run, served, pair, tmp_path):
     """Same ids, same metadata, same bytes under the same ETag; only the names of the objects are others."""
     async with served(pair[0], tmp_path / "first") as client:
         for name, data in (("one.txt", b"one"), ("größe.txt", b"x" * 5_000_000), ("empty", b"")):
@@ -105,18 +107,6 @@ async def test_a_server_of_the_target_serves_what_that_of_the_source_served(run,
     assert "Traceback" not in err
     async with served(pair[1], tmp_path / "second") as client:
         assert await everything(client) == before
-
-
-@asynccontextmanager
-async def served(place, directory):
-    server = Server(directory, **{name: value for name, value in place.items() if name != "data_dir"})
-    server.data = place["data_dir"]
-    await server.start()
-    try:
-        async with httpx.AsyncClient(base_url=server.url, timeout=SECONDS) as client:
-            yield client
-    finally:
-        await server.kill()
 
 
 async def everything(client):
@@ -192,7 +182,7 @@ async def test_the_target_is_named_by_options_and_by_settings(run, pair, tmp_pat
 
 
 @scaled_to_scaled
-async def test_both_sides_may_be_served_meanwhile(run, pair, tmp_path):
+async def test_both_sides_may_be_served_meanwhile(run, served, pair, tmp_path):
     """With PostgreSQL and S3, each copy takes what has come to the source, and the target has it at once."""
     async with served(pair[0], tmp_path / "first") as source, served(pair[1], tmp_path / "second") as target:
         for name in ("one", "two"):
@@ -261,7 +251,7 @@ async def test_a_copy_ends_at_ctrl_c(start, pair):
             await upload(stack, f"{number}.bin", number.to_bytes(4, "big") * 25_000)
     kept = kept_by(pair[1])
     # It waits for us at each file, and so cannot be at its end before we look.
-    async with start(failpoint="U3.durable:stop") as process, asyncio.TaskGroup() as tasks:
+    async with start(failpoint="U3.durable:stop", alone=[SATCHEL]) as process, asyncio.TaskGroup() as tasks:
         going_on = tasks.create_task(_let_go_on(process))
         await eventually(lambda: process.returncode is not None or _arrived(kept) >= 1)
         process.send_signal(signal.SIGINT)
@@ -343,7 +333,7 @@ def test_two_places(one, two):
 
 
 @pytest.mark.parametrize("side", [0, 1], ids=["source", "target"])
-async def test_an_embedded_stack_must_not_be_served_meanwhile(run, pair, tmp_path, side):
+async def test_an_embedded_stack_must_not_be_served_meanwhile(run, served, pair, tmp_path, side):
     """The line names the data directory that is in use."""
     await fill(pair[0])
     async with served(pair[side], tmp_path / "server"):

@@ -1,13 +1,11 @@
 """Servers to be killed, in numbers."""
 
-import asyncio
 from contextlib import AsyncExitStack
 
 import pytest
 from storm import Recovery
 
 from nursery import ForkedServer
-from server import STOP_SECONDS as SECONDS
 from server import Server, environment
 
 
@@ -80,18 +78,13 @@ async def start(place, new_server):
 
 
 @pytest.fixture
-def command(nursery, tmp_path):
+def command(begin, tmp_path):
     """Runs a command on a place, and gives its exit code and what it logged."""
 
     async def command(*arguments, data_dir, **settings):
-        log = tmp_path / "log"
-        log.touch()
         env = environment(settings, data_dir=data_dir, tmpdir=tmp_path)
-        child = await nursery.launch(*arguments, cwd=tmp_path, env=env, log=log)
-        try:
-            async with asyncio.timeout(SECONDS):
-                return await child.wait(), log.read_text()
-        finally:
-            child.kill()
+        async with begin(*arguments, cwd=tmp_path, env=env) as process:
+            _, logged = await process.communicate()
+        return process.returncode, logged.decode()
 
     return command

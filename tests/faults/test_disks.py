@@ -109,7 +109,7 @@ async def test_a_database_file_that_another_program_holds(start, report):
             await eventually(lambda: server.kept.count("uploads") == 1)
             outside.execute("BEGIN IMMEDIATE")
             await raw.send(body[1000:])
-            await asyncio.sleep(3)
+            await asyncio.sleep(0.5)
             outside.execute("ROLLBACK")
             assert (await raw.answer()).status == 200
             outside.execute("BEGIN IMMEDIATE")

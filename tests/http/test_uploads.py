@@ -560,18 +560,42 @@ async def test_an_upload_whose_lease_was_taken_is_refused(client, stack, kept):
     await eventually(kept.is_empty)
 
 
-@pytest.mark.settings(upload_lease=timedelta(seconds=1))
-async def test_an_upload_longer_than_its_lease_goes_through(client):
-    """The lease of a running upload is renewed, however slow its bytes come."""
+@pytest.mark.settings(upload_lease=timedelta(milliseconds=300))
+async def test_an_upload_whose_lease_is_gone_stops(client, stack, kept):
+    """Once the loss is noticed, what is still to come of its body is not taken any more."""
 
     async def body():
         yield head_of_part("file", "a.txt")
-        for _ in range(5):
-            await asyncio.sleep(0.5)
-            yield b"x"
+        await eventually(lambda: stack.files.uploads._leased)
+        [upload_id] = stack.files.uploads._leased
+        await stack.metadata.abandon_upload(upload_id)
+        for _ in range(600):
+            yield bytes(MIB)
+            await asyncio.sleep(0.05)
+        pytest.fail("all of it was taken")
+
+    assert_problem(await post_form(client, body()), 409, "LEASE_LOST")
+    await eventually(kept.is_empty)
+
+
+@pytest.mark.settings(upload_lease=timedelta(seconds=2))
+async def test_an_upload_longer_than_its_lease_goes_through(client, stack, kept):
+    """The lease of a running upload is renewed, however slow its bytes come."""
+    leases = set()
+
+    def renewed():
+        """So often that the first one is over: each is kept for a third of its time, and the first for less."""
+        leases.update(kept.query("SELECT lease_until FROM uploads"))
+        return len(leases) > 4
+
+    async def body():
+        yield head_of_part("file", "a.txt") + b"x"
+        await eventually(renewed)
+        await stack.sweeper.sweep()
+        yield b"x"
         yield END
 
-    assert (await post_form(client, body())).json()["size"] == 5
+    assert (await post_form(client, body())).json()["size"] == 2
 
 
 # Disconnection

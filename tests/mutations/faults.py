@@ -39,6 +39,20 @@ MUTATIONS = [
         "faults/test_connections.py::test_a_server_that_sleeps_past_its_lease",
     ),
     Mutation(
+        "the renewal of leases",
+        "app.py",
+        "work = [stack.sweeper.run(), stack.files.uploads.renew_leases()]",
+        "work = [stack.sweeper.run()]",
+        "http/test_uploads.py::test_an_upload_longer_than_its_lease_goes_through",
+    ),
+    Mutation(
+        "the end of an upload whose lease is gone",
+        "intake.py",
+        "        self._lost = True\n",
+        "        pass\n",
+        "http/test_uploads.py::test_an_upload_whose_lease_is_gone_stops",
+    ),
+    Mutation(
         "the lock on a blob whose last file goes",
         "metadata/database.py",
         "order_by(blobs.c.sha256, files.c.id).with_for_update())",
