@@ -13,7 +13,8 @@ class Memory:
     """Gives out buffers, in order of asking, as far as the limit goes.
 
     Whoever waits for a buffer fills none, so each one comes back: from the store, or from a client. Those that clients
-    fill too slowly are asked for, one at each look, so that no number of slow clients stops the others.
+    fill too slowly are asked for, at each look as many as are waited for, so that no number of slow clients stops the
+    others.
 
     A buffer that is larger than most of the limit counts as most of it: one at a time is given out, and leaves room for
     small ones.
@@ -73,7 +74,7 @@ class Memory:
         try:
             while not turn.done():
                 await asyncio.wait([turn], timeout=LOOK)
-                if not turn.done() and self._waiting[0] is place:
+                if not turn.done():
                     self._recall()
         except asyncio.CancelledError:
             if turn.done():
