@@ -132,7 +132,7 @@ async def test_an_empty_listing_is_a_page(metadata):
         ("ﾀﾜｰ", ["東京タワー.jpg"]),
         ("🎒", ["bag 🎒.zip"]),
         ("'; --", []),
-        ("x" * 10_000, []),
+        ("x" * 1_000, []),
     ],
 )
 async def test_search_finds_a_substring_in_any_script(metadata, helper, term, found):
