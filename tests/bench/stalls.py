@@ -134,6 +134,7 @@ def _of_http(file_id: str) -> dict[str, bytes]:
         "accepting everything": hostile.get("/graphql?query={__typename}", "Accept: " + "a/b;q=0.1," * 6000),
         "10,000 cookies": hostile.get("/healthz", "Cookie: " + "a=b; " * 12_000),
         "a long address": hostile.get(search),
+        "a search of marks": hostile.get("/files?limit=500&search=" + "%CC%81" * 500 + "%CC%96" * 500),
         "an address of escapes": hostile.get("/" + "%2e%2e%2f" * 850),
         "a page of 500": hostile.get("/files?limit=500"),
         "6,000 requests in one piece": hostile.SHORTEST * 6000 + hostile.get("/healthz"),
