@@ -62,6 +62,11 @@ def pytest_addoption(parser):
     parser.addoption("--full", action="store_true", help="the full counts of faults and floods, which take hours")
 
 
+def pytest_xdist_auto_num_workers():
+    """Half as many again as there are processors: a test mostly waits, for a server, a browser or a disk."""
+    return (os.cpu_count() or 1) * 3 // 2
+
+
 def pytest_configure(config):
     config.addinivalue_line("markers", "settings(**values): settings for this test that differ from the defaults")
     config.addinivalue_line("markers", "stacks(*names): the stacks that this test runs on, instead of both")
