@@ -3,6 +3,7 @@ import type { FileKind, FileOrder, StorageUsage, StoredFile } from "../api/docum
 import { FIRST } from "../api/first";
 import { type Change, recounted } from "./changes";
 import { belongs, comparator, merged, placeOf } from "./order";
+import { type Counted, without } from "./totals";
 
 export interface PageWanted {
   first: number;
@@ -416,31 +417,6 @@ export class FileList {
     clearTimeout(this.#timers[what]);
     this.#timers[what] = setTimeout(run, wait);
   }
-}
-
-/** The totals, and the search that they were counted for. */
-interface Counted {
-  search: string;
-  kinds: ReadonlyMap<FileKind, number>;
-  storage: StorageUsage;
-}
-
-/** The totals as they are without some of the files. */
-function without(counted: Counted, files: Iterable<StoredFile>): Counted {
-  const kinds = new Map(counted.kinds);
-  const storage = { ...counted.storage };
-  const taken = new Map<string, number>();
-  for (const file of files) {
-    const count = kinds.get(file.kind);
-    if (count && belongs(file, { search: counted.search })) kinds.set(file.kind, count - 1);
-    storage.files--;
-    storage.logicalBytes -= file.size;
-    const copies = (taken.get(file.hash) ?? 0) + 1;
-    taken.set(file.hash, copies);
-    // The bytes go with the last file that has them.
-    if (copies === file.copies) storage.storedBytes -= file.size;
-  }
-  return { ...counted, kinds, storage };
 }
 
 /** Rows while a batch of changes is applied to them. */
